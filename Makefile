@@ -1,0 +1,45 @@
+# Everything is set up from Python 3.11 and make alone: uv, the packages, the jars, Java.
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12)
+UV := UV_PYTHON_DOWNLOADS=never .tools/bin/uv
+RUN := .venv/bin/
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint types unit bench clean
+
+help: ## What there is to make
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+setup: .venv/.complete ## Python packages and jars, into .venv and the user's cache
+	@$(RUN)python -m afoot.runtime.jars flink
+
+demo: setup ## The findings job over the bundled capture, and the case it names
+	@$(RUN)afoot demo
+
+test: setup lint types unit ## Everything that CI runs
+
+lint: .venv/.complete ## Style and imports
+	$(RUN)ruff check .
+	$(RUN)ruff format --check .
+
+types: .venv/.complete ## mypy --strict
+	$(RUN)mypy
+
+unit: .venv/.complete ## The tests alone, those against real servers included
+	@$(RUN)python -m afoot.runtime.jars
+	$(RUN)pytest -q --durations=15
+
+bench: setup ## Throughput, memory and cost a point, as a table and as JSON
+	@$(RUN)python -m benchmarks
+
+clean: ## Remove what setup made in this folder; the cache of jars stays
+	rm -rf .venv .tools .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+.tools/.complete: tools.lock
+	@test -n "$(PYTHON)" || { echo "afoot needs Python 3.11 or 3.12: install it, or name it: make setup PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@"$(PYTHON)" -m venv --clear .tools || { echo "the venv module of $(PYTHON) is missing: apt-get install python3.11-venv" >&2; exit 1; }
+	@.tools/bin/pip install --quiet --disable-pip-version-check --require-hashes -r tools.lock
+	@touch $@
+
+.venv/.complete: .tools/.complete pyproject.toml uv.lock
+	@$(UV) sync --frozen --quiet --python "$(PYTHON)"
+	@touch $@

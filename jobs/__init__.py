@@ -1,0 +1,1 @@
+"""Flink jobs: the only package that imports pyflink."""
