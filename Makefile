@@ -10,7 +10,7 @@ help: ## What there is to make
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 setup: .venv/.complete ## Python packages and jars, into .venv and the user's cache
-	@$(RUN)python -m afoot.runtime.jars flink
+	@$(RUN)python -m afoot.runtime.jars flink flink-s3
 
 demo: setup ## The findings job over the bundled capture, and the case it names
 	@$(RUN)afoot demo
