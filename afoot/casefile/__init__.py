@@ -1,0 +1,1 @@
+"""The case file: one finding as a page, or a screen, that a person reads."""
