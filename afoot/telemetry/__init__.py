@@ -1,0 +1,1 @@
+"""Wire formats: bytes of a message to rows, one module a format."""

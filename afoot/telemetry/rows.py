@@ -1,0 +1,136 @@
+"""The rows of schemas/ as decoders return them: metric points, log records, flow records, inventory changes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
+
+MetricKind = Literal["gauge", "cumulative", "delta", "unknown"]
+
+
+class Labels:
+    """A label set, resource and point attributes merged; equal sets share one object within a process.
+
+    `items` is sorted by name, `text` is its canonical JSON, and `mapping` must not be changed.
+    Make one by `Labels.of`, which interns: a series' labels are then compared and cached by identity.
+    """
+
+    __slots__ = ("items", "mapping", "text")
+    _interned: dict[tuple[tuple[str, str], ...], Labels] = {}
+    INTERN_LIMIT = 1_000_000
+
+    def __init__(self, items: tuple[tuple[str, str], ...]) -> None:
+        self.items = items
+        self.mapping = dict(items)
+        self.text = json.dumps(self.mapping, separators=(",", ":"), ensure_ascii=False)
+
+    @classmethod
+    def of(cls, mapping: Mapping[str, str]) -> Labels:
+        """The label set of `mapping`, interned."""
+        items = tuple(sorted(mapping.items()))
+        found = cls._interned.get(items)
+        if found is None:
+            if len(cls._interned) >= cls.INTERN_LIMIT:
+                cls._interned.clear()  # a cache only: identity is an optimisation, equality is by `items`
+            found = cls._interned[items] = cls(items)
+        return found
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, Labels) and self.items == other.items)
+
+    def __hash__(self) -> int:
+        return hash(self.items)
+
+    def __repr__(self) -> str:
+        return f"Labels({self.text})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Labels.of, (self.mapping,))
+
+
+class Stats(NamedTuple):
+    """A value that was already aggregated over its period, as CloudWatch sends it."""
+
+    count: float
+    sum: float
+    min: float
+    max: float
+    period_s: float
+
+
+class MetricPoint(NamedTuple):
+    """One value of one series. Histograms arrive here as their Prometheus parts: _count, _sum, _bucket (label le)."""
+
+    name: str
+    unit: str  # UCUM where the format says it, else ""
+    kind: MetricKind
+    labels: Labels
+    time_ns: int  # event time, Unix epoch
+    value: float
+    stats: Stats | None = None
+
+
+class LogRecord(NamedTuple):
+    """One log record; `labels` hold what identifies its source (namespace, pod, host.name, ...)."""
+
+    time_ns: int
+    severity: str
+    body: str
+    labels: Labels
+
+
+class FlowRecord(NamedTuple):
+    """One flow as its exporter counted it: bytes and packets are not multiplied by the sampling rate."""
+
+    start_ns: int
+    end_ns: int
+    source_address: str
+    source_port: int
+    destination_address: str
+    destination_port: int
+    transport: str  # tcp, udp, icmp, ... or the number as text
+    bytes: int
+    packets: int
+    sampling_rate: int | None  # None: unknown
+    source_as: int | None
+    destination_as: int | None
+    sampler: str
+    labels: Labels
+
+
+class InventoryChange(NamedTuple):
+    """One change of an inventory table, in commit order.
+
+    `table` is entity, relation, schedule or heartbeat; `key` is its primary key; `row` holds the columns after
+    the change (None for a delete), where a column that the source could not say is absent and keeps its old value.
+    """
+
+    table: str
+    op: Literal["upsert", "delete", "truncate", "heartbeat"]
+    key: tuple[str, ...]
+    row: dict[str, Any] | None
+    time_ms: int  # version time: source.ts_ms
+    snapshot: bool = False  # read by a first snapshot: holds for earlier windows too
+
+
+Row = MetricPoint | LogRecord | FlowRecord | InventoryChange
+
+
+class Message(NamedTuple):
+    """A Kafka record as it was received."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None  # None: a tombstone
+    headers: tuple[tuple[str, bytes | None], ...] = ()
+
+
+class Decoded(NamedTuple):
+    """What a message held: its rows, and the reason for each row in it that had to be refused."""
+
+    rows: list[Any]
+    refused: list[str]
