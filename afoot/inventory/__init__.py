@@ -1,0 +1,1 @@
+"""What exists and how it hangs together, as of any time."""
