@@ -1,0 +1,203 @@
+"""One finding with all that the lake knows of it: its revisions, its evidence and the signals around it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from typing import NamedTuple
+
+from afoot.errors import UsageError
+from afoot.lake.query import Lake, Row
+
+MARGIN = timedelta(hours=1)  # the lake keeps signals for an hour each side of a case
+LONGEST = timedelta(hours=24)  # of a longer case the latest day is drawn, or the latest periods if they are longer
+PERIODS = 8
+POINTS = 1440
+
+# The gravest first: the order in which suspects are heard on the page.
+VERDICTS = ("culprit", "contributor", "victim", "unknown", "cleared")
+# Of an entity's signals, those that say how much it does and how well it does, the most telling first.
+LOAD = (
+    "total_ops",
+    "write_ops",
+    "write_bytes",
+    "read_ops",
+    "bytes_in",
+    "flow_bytes_in",
+    "flow_packets_in",
+    "request_rate",
+)
+STRAIN = ("latency", "queue", "request_time", "lag_seconds", "latency_p95", "io_wait")
+
+
+class Series(NamedTuple):
+    """A signal of an entity over time: the greatest value of each step, and what was expected then."""
+
+    entity: str
+    signal: str
+    unit: str
+    times: list[datetime]
+    values: list[float | None]
+    expected: list[float | None]
+
+
+class Suspect(NamedTuple):
+    """An entity that was heard: its verdict, and its evidence, a row a signal."""
+
+    entity: str
+    component: str
+    verdict: str
+    share: float | None
+    reason: str
+    evidence: list[Row]
+
+
+class Run(NamedTuple):
+    """A time at which the culprit was due, what it did from then on, and what became of the victim."""
+
+    due: datetime
+    end: datetime | None  # None: it did nothing unusual
+    culprit_peak: float | None
+    victim_peak: float | None
+
+
+@dataclass(frozen=True)
+class Case:
+    """A finding at its latest revision; `series` by entity and signal, between `start` and `end`, every `step_s`."""
+
+    lake: str
+    finding: Row
+    revisions: list[Row]
+    evidence: list[Row]
+    series: dict[tuple[str, str], Series]
+    start: datetime
+    end: datetime
+    step_s: int
+
+    def suspects(self) -> list[Suspect]:
+        """Everyone who was heard, the gravest verdict and the largest share first."""
+        heard = []
+        for entity, group in groupby(self.evidence, key=lambda row: str(row["entity"])):
+            rows = list(group)
+            first = min(rows, key=lambda row: _rank(row["verdict"]))
+            shares = [row["share"] for row in rows if row["share"] is not None]
+            reasons = dict.fromkeys(row["reason"] for row in rows if row["reason"])
+            heard.append(
+                Suspect(
+                    entity,
+                    first["component"] or "",
+                    first["verdict"],
+                    max(shares, default=None),
+                    " ".join(reasons),
+                    rows,
+                )
+            )
+        return sorted(heard, key=lambda s: (_rank(s.verdict), -(s.share or 0), s.component, s.entity))
+
+    def victim(self) -> Series | None:
+        """The signal that shows the harm."""
+        return self.series.get((self.finding["victim_entity"], self.finding["victim_signal"]))
+
+    def culprit(self) -> Series | None:
+        """What the culprit does: the signal of it that stands out most."""
+        entity = self.finding["culprit_entity"]
+        rows = [row for row in self.evidence if row["entity"] == entity and row["score"] is not None]
+        telling = [row["signal"] for row in sorted(rows, key=lambda row: -abs(row["score"]))]
+        return self.leading(entity, [*telling, *LOAD])
+
+    def leading(self, entity: str | None, signals: Iterable[str]) -> Series | None:
+        """The first of `signals` that the entity has values of."""
+        found = (self.series.get((entity, signal)) for signal in signals if entity)
+        return next(filter(None, found), None)
+
+    def runs(self) -> list[Run]:
+        """The times at which a recurring culprit was due, within what is drawn; none without a recurrence."""
+        period, phase = self.finding["recurrence_period_s"], self.finding["recurrence_phase_s"]
+        culprit, victim = self.culprit(), self.victim()
+        if not period or phase is None or culprit is None:
+            return []
+        begin, end = int(self.start.timestamp()), int(self.end.timestamp())
+        first = begin + (phase - begin) % period
+        active = _above(culprit)
+        return [
+            _run(datetime.fromtimestamp(due, UTC), period, culprit, active, victim) for due in range(first, end, period)
+        ]
+
+
+def load_case(lake: Lake, finding_id: str) -> Case:
+    """The case of a finding, named by its id or by the beginning of it that no other has; UsageError if none is."""
+    revisions = lake.rows("revisions", finding_id=finding_id)
+    if not revisions:
+        revisions = lake.rows("revisions", finding_id=_completed(lake, finding_id))
+    finding = revisions[-1]
+    evidence = lake.rows("evidence", finding_id=finding["finding_id"])
+    period = timedelta(seconds=finding["recurrence_period_s"] or 0)
+    end = finding["window_end"] + MARGIN
+    start = max(finding["window_start"] - MARGIN, end - max(LONGEST + 2 * MARGIN, period * PERIODS))
+    named = [finding["victim_entity"], finding["culprit_entity"], finding["culprit_via"]]
+    entities = sorted({name for name in [*named, *(row["entity"] for row in evidence)] if name})
+    step_s = max(60, -(-int((end - start).total_seconds()) // POINTS // 60) * 60)
+    rows = lake.rows(
+        "signals",
+        entities=entities,
+        start=start.replace(tzinfo=None),
+        end=end.replace(tzinfo=None),
+        first_day=start.date().isoformat(),
+        last_day=end.date().isoformat(),
+        step_s=step_s,
+    )
+    series = {}
+    for (entity, signal), group in groupby(rows, key=lambda row: (row["entity"], row["signal"])):
+        points = list(group)
+        series[entity, signal] = Series(
+            entity,
+            signal,
+            points[0]["unit"] or "",
+            [row["time"] for row in points],
+            [row["value"] for row in points],
+            [row["expected"] for row in points],
+        )
+    times = [time for one in series.values() for time in (one.times[0], one.times[-1])]
+    drawn = (min(times), max(times) + timedelta(seconds=step_s)) if times else (start, end)
+    return Case(lake.uri, finding, revisions, evidence, series, *drawn, step_s)
+
+
+def _completed(lake: Lake, prefix: str) -> str:
+    found = [str(row["finding_id"]) for row in lake.rows("finding_ids", prefix=prefix)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise UsageError(f"finding {prefix!r}: several begin so: {', '.join(found)}; give more of the id")
+    known = [str(row["finding_id"]) for row in lake.rows("finding_ids", prefix="")]
+    there = f"it holds {', '.join(known)}" if known else "it holds none"
+    raise UsageError(f"finding {prefix!r}: not in lake {lake.uri}; {there}")
+
+
+def _run(due: datetime, period: int, culprit: Series, active: Sequence[bool], victim: Series | None) -> Run:
+    until = due + timedelta(seconds=period)
+    step = timedelta(seconds=60)
+    inside = [time for time, on in zip(culprit.times, active, strict=True) if on and due - step <= time < until - step]
+    return Run(due, max(inside) + step if inside else None, _peak(culprit, due, until), _peak(victim, due, until))
+
+
+def _above(series: Series) -> list[bool]:
+    """Where a series is above a quarter of its greatest excess over what was expected."""
+    excess = [
+        (value or 0.0) - (expected if expected is not None else value or 0.0)
+        for value, expected in zip(series.values, series.expected, strict=True)
+    ]
+    limit = max(max(excess, default=0.0) / 4, 0.0)
+    return [limit < one for one in excess]
+
+
+def _peak(series: Series | None, start: datetime, end: datetime) -> float | None:
+    if series is None:
+        return None
+    inside = [v for t, v in zip(series.times, series.values, strict=True) if start <= t < end and v is not None]
+    return max(inside, default=None)
+
+
+def _rank(verdict: str | None) -> int:
+    return VERDICTS.index(verdict) if verdict in VERDICTS else len(VERDICTS)
