@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 MetricKind = Literal["gauge", "cumulative", "delta", "unknown"]
 
@@ -16,12 +16,14 @@ class Labels:
     Make one by `Labels.of`, which interns: a series' labels are then compared and cached by identity.
     """
 
-    __slots__ = ("items", "mapping", "text")
-    _interned: dict[tuple[tuple[str, str], ...], Labels] = {}
-    INTERN_LIMIT = 1_000_000
+    __slots__ = ("_hash", "items", "mapping", "text")
+    _interned: ClassVar[dict[tuple[tuple[str, str], ...], Labels]] = {}
+    _interned_chars: ClassVar[int] = 0
+    INTERN_CHARS: ClassVar[int] = 64 * 1024 * 1024  # of the interned sets' texts: about 400 MB at most
 
     def __init__(self, items: tuple[tuple[str, str], ...]) -> None:
         self.items = items
+        self._hash = hash(items)
         self.mapping = dict(items)
         self.text = json.dumps(self.mapping, separators=(",", ":"), ensure_ascii=False)
 
@@ -31,16 +33,19 @@ class Labels:
         items = tuple(sorted(mapping.items()))
         found = cls._interned.get(items)
         if found is None:
-            if len(cls._interned) >= cls.INTERN_LIMIT:
+            found = cls(items)
+            cls._interned_chars += len(found.text)
+            if cls._interned_chars > cls.INTERN_CHARS:
                 cls._interned.clear()  # a cache only: identity is an optimisation, equality is by `items`
-            found = cls._interned[items] = cls(items)
+                cls._interned_chars = len(found.text)
+            cls._interned[items] = found
         return found
 
     def __eq__(self, other: object) -> bool:
         return self is other or (isinstance(other, Labels) and self.items == other.items)
 
     def __hash__(self) -> int:
-        return hash(self.items)
+        return self._hash
 
     def __repr__(self) -> str:
         return f"Labels({self.text})"
@@ -52,7 +57,7 @@ class Labels:
 class Stats(NamedTuple):
     """A value that was already aggregated over its period, as CloudWatch sends it."""
 
-    count: float
+    count: float  # type: ignore[assignment]  # hides tuple.count, which nobody asks of these
     sum: float
     min: float
     max: float

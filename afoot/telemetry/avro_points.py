@@ -1,0 +1,184 @@
+"""Metric points in Avro, read by hand because series repeat.
+
+The schema puts what names a series first, and senders send their series in the same order again and again. So each
+series remembers its bytes and the series that came after it: where the next bytes are those of the expected series,
+which one comparison tells, its name and labels need no reading. Otherwise they are read, at several times the cost.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from afoot.errors import DecodeError
+from afoot.telemetry import limits
+from afoot.telemetry.avro_values import Broken, block, long, text
+from afoot.telemetry.canonical import KINDS
+from afoot.telemetry.labelsets import bounded
+from afoot.telemetry.payload import whole
+from afoot.telemetry.rows import Decoded, Labels, MetricKind, MetricPoint, Row, Stats
+from afoot.telemetry.values import Refused, checked_ns, name, number
+
+_double = struct.Struct("<d").unpack_from
+_stats = struct.Struct("<5d").unpack_from
+_new_point = tuple.__new__  # the constructor of a NamedTuple without its Python frame: this runs once a point
+_OVERHEAD = 400  # bytes of a remembered series beside its own, about
+_NO_STATS, _STATS = 0, 2  # the union's branch, as a varint
+
+
+class _Series:
+    """A series by its bytes: what they mean, and the series that was last seen after it."""
+
+    __slots__ = ("encoded", "following", "kind", "labels", "name", "reason", "unit")
+
+    def __init__(
+        self, encoded: bytes, metric_name: str, unit: str, kind: MetricKind, labels: Labels | None, reason: str
+    ) -> None:
+        self.encoded = encoded
+        self.name = metric_name
+        self.unit = unit
+        self.kind = kind
+        self.labels = labels
+        self.reason = reason  # why points of it are refused, where labels is None
+        self.following: _Series = self
+
+
+class Reader:
+    """Decodes the messages of one topic; what it remembers is bounded by limits.CACHE_BYTES."""
+
+    def __init__(self, format_name: str) -> None:
+        self._format = format_name
+        self._known: dict[bytes, _Series] = {}
+        self._bytes = 0
+        self._first = _Series(b"\xff", "", "", "unknown", None, "")  # no name has such a length: nothing begins so
+
+    def decode(self, value: bytes, many: bool) -> Decoded:
+        """The points of an array of rows, or of one row."""
+        try:
+            rows, refused = self._points(value, many)
+        except IndexError:
+            raise DecodeError(f"{self._format}: the message ends inside a row, at byte {len(value)}") from None
+        except Broken as error:
+            raise DecodeError(f"{self._format}: {error}") from None
+        return whole(Decoded(rows, refused), self._format)
+
+    def _points(self, value: bytes, many: bool) -> tuple[list[Row], list[str]]:
+        rows: list[Row] = []
+        refused: list[str] = []
+        append, begins = rows.append, value.startswith
+        size = len(value)
+        position = 0
+        left = 1
+        if many:
+            left, position = block(value, 0)
+        expected = self._first
+        series: _Series | None = None
+        time_bytes, time_ns = b"\xff", 0
+        while left:
+            if len(rows) + len(refused) + left > limits.ROWS:
+                raise Broken(f"over {limits.ROWS} rows; at most so many a message are read")
+            for _ in range(left):
+                if begins(expected.encoded, position):
+                    position += len(expected.encoded)
+                    found = expected
+                else:
+                    found, position = self._read(value, position)
+                if series is None:
+                    self._first = found
+                else:
+                    series.following = found
+                series = found
+                expected = series.following
+                if begins(time_bytes, position):  # points of one scrape share their time
+                    position += len(time_bytes)
+                else:
+                    start = position
+                    time_ns, position = long(value, position)
+                    time_bytes = value[start:position]
+                if position + 9 > size:
+                    raise Broken(f"the message ends inside a row, at byte {size}")
+                number_sent: float = _double(value, position)[0]
+                branch = value[position + 8]
+                position += 9
+                stats = None
+                if branch == _STATS:
+                    if position + 40 > size:
+                        raise Broken(f"the message ends inside a row, at byte {size}")
+                    stats = Stats(*_stats(value, position))
+                    position += 40
+                elif branch != _NO_STATS:
+                    raise Broken(f"stats have branch {branch >> 1} at byte {position - 1}; 0 and 1 are allowed")
+                if series.labels is None or time_ns <= 0 or number_sent * 0.0 != 0.0 or stats is not None:
+                    reason = _refusal(series, time_ns, number_sent, stats)
+                    if reason:
+                        refused.append(f"row {len(rows) + len(refused)}: {reason}")
+                        continue
+                append(
+                    _new_point(
+                        MetricPoint, (series.name, series.unit, series.kind, series.labels, time_ns, number_sent, stats)
+                    )
+                )
+            left = 0
+            if many:
+                left, position = block(value, position)
+        if position != size:
+            raise Broken(f"{size - position} bytes follow the last row; is the schema another?")
+        return rows, refused
+
+    def _read(self, value: bytes, start: int) -> tuple[_Series, int]:
+        metric_name, position = text(value, start)
+        unit, position = text(value, position)
+        kind_index, position = long(value, position)
+        mapping: dict[str, str] = {}
+        count, position = block(value, position)
+        while count:
+            if count > limits.LABELS or len(mapping) > limits.LABELS:
+                raise Broken(f"over {limits.LABELS} labels in the row at byte {start}")
+            for _ in range(count):
+                label_name, position = text(value, position)
+                mapping[label_name], position = text(value, position)
+            count, position = block(value, position)
+        encoded = value[start:position]
+        series = self._known.get(encoded)
+        if series is None:
+            series = self._remember(encoded, metric_name, unit, kind_index, mapping)
+        return series, position
+
+    def _remember(
+        self, encoded: bytes, metric_name: str, unit: str, kind_index: int, mapping: dict[str, str]
+    ) -> _Series:
+        kind: MetricKind = "unknown"
+        labels: Labels | None = None
+        reason = ""
+        try:
+            name(metric_name)
+            name(unit or "-", "unit")
+            if not 0 <= kind_index < len(KINDS):
+                raise Refused(f"kind is number {kind_index}; 0 to {len(KINDS) - 1} are allowed")
+            kind = KINDS[kind_index]
+            labels = bounded(mapping)
+        except Refused as error:
+            reason = str(error)
+        series = _Series(encoded, metric_name, unit, kind, labels, reason)
+        self._bytes += 3 * len(encoded) + _OVERHEAD
+        if self._bytes > limits.CACHE_BYTES:
+            for old in self._known.values():
+                old.following = old  # so that the old ones do not keep each other
+            self._known.clear()
+            self._bytes = 0
+        self._known[encoded] = series
+        return series
+
+
+def _refusal(series: _Series, time_ns: int, value: float, stats: Stats | None) -> str:
+    if series.labels is None:
+        return series.reason
+    try:
+        checked_ns(time_ns, "time_ns")
+        number(value)
+        for field, part in zip(Stats._fields, stats or (), strict=False):
+            number(part, f"stats.{field}")
+        if stats is not None and (stats.count <= 0 or stats.period_s <= 0):
+            raise Refused(f"stats have count {stats.count} and period_s {stats.period_s}; more than 0 is expected")
+    except Refused as error:
+        return str(error)
+    return ""

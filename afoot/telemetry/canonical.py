@@ -1,0 +1,203 @@
+"""Rows of schemas/ from what JSON and Avro readers give for them: dicts with the schemas' field names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from afoot.telemetry.inventory import TABLES, heartbeat, removed, table_of, upserted
+from afoot.telemetry.labelsets import LabelCache
+from afoot.telemetry.limits import NAME_CHARS
+from afoot.telemetry.payload import check_rows, shown, whole
+from afoot.telemetry.rows import (
+    Decoded,
+    FlowRecord,
+    InventoryChange,
+    Labels,
+    LogRecord,
+    MetricKind,
+    MetricPoint,
+    Row,
+    Stats,
+)
+from afoot.telemetry.transports import transport
+from afoot.telemetry.values import Refused, body, checked_ns, count, epoch_ns, integer, name, number
+
+Reader = Callable[[list[Any], str], Decoded]
+SCHEMAS = {
+    "metrics": "metric_point",
+    "logs": "log_record",
+    "flows": "flow_record",
+    "inventory": "inventory_change",
+}
+KINDS: tuple[MetricKind, ...] = ("unknown", "gauge", "cumulative", "delta")  # in the order of the schema's enum
+
+_new_point = tuple.__new__  # the constructor of a NamedTuple without its Python frame: this runs once a point
+
+
+def reader(kind: str) -> Reader:
+    """The function that turns a message's documents into rows of a topic's kind."""
+    cache = LabelCache()
+    if kind == "metrics":
+        return lambda found, format_name: _points(found, format_name, cache)
+    read: dict[str, Callable[[Mapping[str, Any], LabelCache], Row]] = {
+        "logs": _log,
+        "flows": _flow,
+        "inventory": _change,
+    }
+    return lambda found, format_name: _rows(found, format_name, read[kind], cache)
+
+
+def stats(value: Any) -> Stats | None:
+    """The stats of a metric point, None where it has none."""
+    if value is None:
+        return None
+    if type(value) is not dict:
+        raise Refused(f"stats are {shown(value)}; an object with {', '.join(Stats._fields)} is expected")
+    found = Stats(*(number(value.get(field), f"stats.{field}") for field in Stats._fields))
+    if found.count <= 0 or found.period_s <= 0:
+        raise Refused(f"stats have count {found.count} and period_s {found.period_s}; more than 0 is expected")
+    return found
+
+
+def _points(found: list[Any], format_name: str, cache: LabelCache) -> Decoded:
+    check_rows(len(found), format_name)
+    rows: list[Row] = []
+    refused: list[str] = []
+    append = rows.append
+    known = cache.known
+    for index, point in enumerate(found):
+        try:
+            metric_name = point["name"]
+            if type(metric_name) is not str or not 0 < len(metric_name) <= NAME_CHARS:
+                name(metric_name)
+            unit = point.get("unit", "")
+            if type(unit) is not str or len(unit) > NAME_CHARS:
+                raise Refused(f"unit is {shown(unit)}; text is expected")
+            kind = point.get("kind", "unknown")
+            if kind not in KINDS:
+                raise Refused(f"kind is {shown(kind)}; allowed are {', '.join(KINDS)}")
+            mapping = point["labels"]
+            key = tuple(mapping.items())
+            labels = known.get(key)
+            if labels is None:
+                labels = cache.add(key, _text_map(mapping))
+            time_ns = point["time_ns"]
+            if type(time_ns) is not int or not 0 < time_ns < 2**63:
+                time_ns = checked_ns(integer(time_ns, "time_ns"), "time_ns")
+            value = point["value"]
+            if type(value) is not float or value * 0.0 != 0.0:  # an integer, NaN or infinite
+                value = number(value)
+            sent = point.get("stats")
+            append(
+                _new_point(
+                    MetricPoint,
+                    (metric_name, unit, kind, labels, time_ns, value, None if sent is None else stats(sent)),
+                )
+            )
+        except (Refused, LookupError, TypeError, AttributeError) as error:
+            refused.append(f"row {index}: {_reason(error, point)}")
+    return whole(Decoded(rows, refused), format_name)
+
+
+def _rows(
+    found: list[Any], format_name: str, read: Callable[[Mapping[str, Any], LabelCache], Row], cache: LabelCache
+) -> Decoded:
+    check_rows(len(found), format_name)
+    rows: list[Row] = []
+    refused: list[str] = []
+    for index, item in enumerate(found):
+        try:
+            rows.append(read(item, cache))
+        except (Refused, LookupError, TypeError, AttributeError) as error:
+            refused.append(f"row {index}: {_reason(error, item)}")
+    return whole(Decoded(rows, refused), format_name)
+
+
+def _log(item: Mapping[str, Any], cache: LabelCache) -> LogRecord:
+    return LogRecord(
+        checked_ns(integer(item["time_ns"], "time_ns"), "time_ns"),
+        _text(item.get("severity", ""), "severity"),
+        body(_text(item["body"], "body")),
+        _labels(item["labels"], cache),
+    )
+
+
+def _flow(item: Mapping[str, Any], cache: LabelCache) -> FlowRecord:
+    start = checked_ns(integer(item["start_ns"], "start_ns"), "start_ns")
+    end = checked_ns(integer(item["end_ns"], "end_ns"), "end_ns")
+    if end < start:
+        raise Refused(f"end_ns {end} is before start_ns {start}")
+    return FlowRecord(
+        start,
+        end,
+        name(item["source_address"], "source_address"),
+        count(item.get("source_port", 0), "source_port"),
+        name(item["destination_address"], "destination_address"),
+        count(item.get("destination_port", 0), "destination_port"),
+        transport(item.get("transport", "")),
+        count(item["bytes"], "bytes"),
+        count(item["packets"], "packets"),
+        _known(item.get("sampling_rate"), "sampling_rate"),
+        _known(item.get("source_as"), "source_as"),
+        _known(item.get("destination_as"), "destination_as"),
+        _text(item.get("sampler", ""), "sampler"),
+        _labels(item.get("labels", {}), cache),
+    )
+
+
+def _change(item: Mapping[str, Any], cache: LabelCache) -> InventoryChange:
+    op = item["op"]
+    time_ms = integer(item["time_ms"], "time_ms")
+    epoch_ns(time_ms, 1_000, "time_ms")
+    if op == "heartbeat":
+        return heartbeat(time_ms)
+    table = table_of(item["table"])
+    if op == "truncate":
+        return InventoryChange(table, "truncate", (), None, time_ms)
+    if op == "delete":
+        key = item["key"]
+        if type(key) is not list or len(key) != len(TABLES[table]):
+            raise Refused(f"key is {shown(key)}; an array of {', '.join(TABLES[table]) or 'nothing'} is expected")
+        return removed(table, dict(zip(TABLES[table], key, strict=True)), time_ms)
+    if op == "upsert":
+        row = item["row"]
+        if type(row) is not dict:
+            raise Refused(f"row is {shown(row)}; an object of columns is expected")
+        snapshot = item.get("snapshot", False)
+        if type(snapshot) is not bool:
+            raise Refused(f"snapshot is {shown(snapshot)}; true or false is expected")
+        return upserted(table, row, time_ms, snapshot)
+    raise Refused(f"op is {shown(op)}; allowed are upsert, delete, truncate, heartbeat")
+
+
+def _known(value: Any, what: str) -> int | None:
+    return None if value is None else count(value, what) or None
+
+
+def _text(value: Any, what: str) -> str:
+    if type(value) is not str:
+        raise Refused(f"{what} is {shown(value)}; text is expected")
+    return value
+
+
+def _labels(mapping: Any, cache: LabelCache) -> Labels:
+    key = tuple(mapping.items())
+    return cache.known.get(key) or cache.add(key, _text_map(mapping))
+
+
+def _text_map(mapping: Any) -> dict[str, str]:
+    for key, value in mapping.items():
+        if type(value) is not str:
+            raise Refused(f"label {shown(key)} is {shown(value)}; text is expected")
+    return dict(mapping)
+
+
+def _reason(error: Exception, item: Any) -> str:
+    if isinstance(error, Refused):
+        return str(error)
+    if not isinstance(item, dict):
+        return f"found {shown(item)}; an object is expected"
+    if isinstance(error, KeyError):
+        return f"{error.args[0]} is missing"
+    return f"labels are {shown(item.get('labels'))}; an object of texts is expected"

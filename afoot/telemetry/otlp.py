@@ -1,0 +1,483 @@
+"""OpenTelemetry's data model to rows, from the shape that OTLP/JSON gives it (camelCase keys).
+
+Metrics: a gauge and a non-monotonic cumulative sum are gauges, monotonic sums keep their temporality, histograms,
+exponential histograms and summaries become their Prometheus parts. Times are nanoseconds. Labels are the resource's
+attributes and the point's, where the point's win; the scope's are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from afoot.errors import DecodeError
+from afoot.telemetry import limits
+from afoot.telemetry.labelsets import LabelCache
+from afoot.telemetry.payload import check_rows, shown, whole
+from afoot.telemetry.rows import Decoded, FlowRecord, Labels, LogRecord, MetricKind, MetricPoint, Row
+from afoot.telemetry.transports import transport
+from afoot.telemetry.values import Refused, body, checked_ns, count, integer, label, name, number
+
+Json = dict[str, Any]
+
+_dumps = orjson.dumps
+_new_point = tuple.__new__  # the constructor of a NamedTuple without its Python frame: this runs once a point
+_EMPTY: list[Any] = []
+_NO_RECORDED_VALUE = 1
+_TEMPORALITY = {
+    1: "delta",
+    2: "cumulative",
+    "AGGREGATION_TEMPORALITY_DELTA": "delta",
+    "AGGREGATION_TEMPORALITY_CUMULATIVE": "cumulative",
+}
+_SEVERITIES = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")  # four numbers each, from 1
+_ENTITY_ATTRIBUTES = "entity."
+
+
+class Reader:
+    """Decodes documents of one topic; keeps label sets between messages, and nothing else."""
+
+    def __init__(self, format_name: str) -> None:
+        self._format = format_name
+        self._labels = LabelCache()
+
+    def metrics(self, document: object) -> Decoded:
+        """The points of an ExportMetricsServiceRequest."""
+        rows: list[Row] = []
+        refused: list[str] = []
+        for resource, groups in self._resources(document, "resourceMetrics", "scopeMetrics"):
+            for group in groups:
+                for metric in _list(group, "metrics"):
+                    try:
+                        self._metric(metric, resource, rows, refused)
+                    except Refused as error:
+                        refused.append(f"metric {shown(_get(metric, 'name'))}: {error}")
+                    check_rows(len(rows) + len(refused), self._format)
+        return whole(Decoded(rows, refused), self._format)
+
+    def logs(self, document: object) -> Decoded:
+        """The records of an ExportLogsServiceRequest."""
+        return self._records(document, self._log)
+
+    def flows(self, document: object) -> Decoded:
+        """The log records of the Collector's netflow receiver, each of which is a flow."""
+        return self._records(document, self._flow)
+
+    def _resources(self, document: object, outer: str, inner: str) -> list[tuple[_Resource, list[Any]]]:
+        if not isinstance(document, dict) or outer not in document:
+            found = f"keys {sorted(document)[:5]}" if isinstance(document, dict) else shown(document)
+            raise DecodeError(f"{self._format}: found {found}; an object with {outer!r} is expected")
+        try:
+            return [(_Resource(_get(item, "resource")), _list(item, inner)) for item in _list(document, outer)]
+        except Refused as error:
+            raise DecodeError(f"{self._format}: {outer}: {error}") from None
+
+    def _metric(self, metric: Json, resource: _Resource, rows: list[Row], refused: list[str]) -> None:
+        metric_name = name(_get(metric, "name"))
+        unit = metric.get("unit") or ""
+        if type(unit) is not str or len(unit) > limits.NAME_CHARS:
+            raise Refused(f"unit is {shown(unit)}; text is expected")
+        for data_kind, read in (
+            ("gauge", self._numbers),
+            ("sum", self._numbers),
+            ("histogram", self._histograms),
+            ("exponentialHistogram", self._exponential_histograms),
+            ("summary", self._summaries),
+        ):
+            data = metric.get(data_kind)
+            if data is not None:
+                points = _list(data, "dataPoints")
+                read(metric_name, unit, _kind(data_kind, data), points, resource, rows, refused)
+                return
+        raise Refused(
+            f"it has keys {sorted(metric)[:8]}; gauge, sum, histogram, exponentialHistogram or summary is expected"
+        )
+
+    def _numbers(
+        self,
+        metric_name: str,
+        unit: str,
+        kind: MetricKind,
+        points: list[Any],
+        resource: _Resource,
+        rows: list[Row],
+        refused: list[str],
+    ) -> None:
+        known = self._labels.known
+        resource_key = resource.key
+        append = rows.append
+        last_time: object = None
+        time_ns = 0
+        for index, point in enumerate(points):
+            try:
+                sent_time = point["timeUnixNano"]
+                if sent_time != last_time:
+                    time_ns = checked_ns(integer(sent_time, "timeUnixNano"), "timeUnixNano")
+                    last_time = sent_time
+                value = point.get("asDouble")
+                if value is None:
+                    value = point.get("asInt")
+                    if type(value) is str and value.isdecimal() and value.isascii() and len(value) < 20:
+                        value = float(value)
+                    else:
+                        value = _value(point)
+                elif type(value) is not float or value * 0.0 != 0.0:  # an integer or text, NaN or infinite
+                    value = _value(point)
+                if "flags" in point:
+                    _check_flags(point)
+                key = (resource_key, _dumps(point.get("attributes")))
+                labels = known.get(key)
+                if labels is None:
+                    labels = self._labels.add(key, _merged(resource, point))
+                append(_new_point(MetricPoint, (metric_name, unit, kind, labels, time_ns, value, None)))
+            except (Refused, LookupError, TypeError, AttributeError) as error:
+                refused.append(f"metric {shown(metric_name)} point {index}: {_reason(error, point)}")
+
+    def _histograms(
+        self,
+        metric_name: str,
+        unit: str,
+        kind: MetricKind,
+        points: list[Any],
+        resource: _Resource,
+        rows: list[Row],
+        refused: list[str],
+    ) -> None:
+        self._distributions(metric_name, unit, kind, points, resource, rows, refused, _bounds_and_counts)
+
+    def _exponential_histograms(
+        self,
+        metric_name: str,
+        unit: str,
+        kind: MetricKind,
+        points: list[Any],
+        resource: _Resource,
+        rows: list[Row],
+        refused: list[str],
+    ) -> None:
+        self._distributions(metric_name, unit, kind, points, resource, rows, refused, _exponential_bounds_and_counts)
+
+    def _distributions(
+        self,
+        metric_name: str,
+        unit: str,
+        kind: MetricKind,
+        points: list[Any],
+        resource: _Resource,
+        rows: list[Row],
+        refused: list[str],
+        buckets: Callable[[Json], list[tuple[float, int]]],
+    ) -> None:
+        count_name, sum_name, bucket_name = metric_name + "_count", metric_name + "_sum", metric_name + "_bucket"
+        for index, point in enumerate(points):
+            try:
+                time_ns = _time(point)
+                total = count(point.get("count", 0), "count")
+                found = [MetricPoint(count_name, "1", kind, self._point_labels(resource, point), time_ns, float(total))]
+                if point.get("sum") is not None:
+                    value = number(point["sum"], "sum")
+                    found.append(MetricPoint(sum_name, unit, kind, found[0].labels, time_ns, value))
+                running = 0
+                parts = buckets(point)
+                for bound, within in parts:
+                    running += within
+                    labels = self._point_labels(resource, point, "le", _bound_text(bound))
+                    found.append(MetricPoint(bucket_name, "1", kind, labels, time_ns, float(running)))
+                if parts:
+                    if running > total:
+                        raise Refused(f"its buckets hold {running} values, but count is {total}")
+                    labels = self._point_labels(resource, point, "le", "+Inf")
+                    found.append(MetricPoint(bucket_name, "1", kind, labels, time_ns, float(total)))
+                rows.extend(found)
+                check_rows(len(rows), self._format)
+            except (Refused, LookupError, TypeError, AttributeError) as error:
+                refused.append(f"metric {shown(metric_name)} point {index}: {_reason(error, point)}")
+
+    def _summaries(
+        self,
+        metric_name: str,
+        unit: str,
+        kind: MetricKind,
+        points: list[Any],
+        resource: _Resource,
+        rows: list[Row],
+        refused: list[str],
+    ) -> None:
+        for index, point in enumerate(points):
+            try:
+                time_ns = _time(point)
+                total = float(count(point.get("count", 0), "count"))
+                labels = self._point_labels(resource, point)
+                found = [
+                    MetricPoint(metric_name + "_count", "1", kind, labels, time_ns, total),
+                    MetricPoint(metric_name + "_sum", unit, kind, labels, time_ns, number(point.get("sum", 0), "sum")),
+                ]
+                for part in _list(point, "quantileValues"):
+                    quantile = _bound_text(number(part.get("quantile", 0), "quantile"))
+                    value = number(part.get("value", 0), "the quantile's value")
+                    labels = self._point_labels(resource, point, "quantile", quantile)
+                    found.append(MetricPoint(metric_name, unit, "gauge", labels, time_ns, value))
+                rows.extend(found)
+                check_rows(len(rows), self._format)
+            except (Refused, LookupError, TypeError, AttributeError) as error:
+                refused.append(f"metric {shown(metric_name)} point {index}: {_reason(error, point)}")
+
+    def _point_labels(self, resource: _Resource, point: Json, extra: str = "", extra_value: str = "") -> Labels:
+        key = (resource.key, _dumps(point.get("attributes")), extra, extra_value)
+        labels = self._labels.known.get(key)
+        if labels is None:
+            mapping = _merged(resource, point)
+            if extra:
+                mapping[extra] = extra_value
+            labels = self._labels.add(key, mapping)
+        return labels
+
+    def _records(self, document: object, read: Callable[[_Resource, Json], Row]) -> Decoded:
+        rows: list[Row] = []
+        refused: list[str] = []
+        for resource, groups in self._resources(document, "resourceLogs", "scopeLogs"):
+            for group in groups:
+                records = _list(group, "logRecords")
+                check_rows(len(rows) + len(refused) + len(records), self._format)
+                for index, record in enumerate(records):
+                    try:
+                        rows.append(read(resource, record))
+                    except (Refused, LookupError, TypeError, AttributeError) as error:
+                        refused.append(f"log record {index}: {_reason(error, record)}")
+        return whole(Decoded(rows, refused), self._format)
+
+    def _log(self, resource: _Resource, record: Json) -> LogRecord:
+        severity = record.get("severityText") or _severity(record.get("severityNumber"))
+        event = record.get("eventName") or ""
+        content = _plain(record.get("body"))
+        labels = self._point_labels(resource, record, "event.name" if event else "", name(event) if event else "")
+        return LogRecord(_record_time(record), label(severity), body(label(content)), labels)
+
+    def _flow(self, resource: _Resource, record: Json) -> FlowRecord:
+        found = {key: _plain(value) for key, value in _pairs(record.get("attributes"))}
+        start, end = found.pop("network.flow.start", 0), found.pop("network.flow.end", 0)
+        received = _record_time(record)
+        flow_end = integer(end, "network.flow.end") or received
+        return FlowRecord(
+            start_ns=checked_ns(integer(start, "network.flow.start") or flow_end, "network.flow.start"),
+            end_ns=checked_ns(flow_end, "network.flow.end"),
+            source_address=name(found.pop("source.address", None), "source.address"),
+            source_port=count(found.pop("source.port", 0), "source.port"),
+            destination_address=name(found.pop("destination.address", None), "destination.address"),
+            destination_port=count(found.pop("destination.port", 0), "destination.port"),
+            transport=transport(found.pop("network.transport", "")),
+            bytes=count(found.pop("network.io.bytes", None), "network.io.bytes"),
+            packets=count(found.pop("network.io.packets", None), "network.io.packets"),
+            sampling_rate=count(found.pop("network.flow.sampling_rate", 0), "network.flow.sampling_rate") or None,
+            source_as=count(found.pop("source.as.number", 0), "source.as.number") or None,
+            destination_as=count(found.pop("destination.as.number", 0), "destination.as.number") or None,
+            sampler=label(found.pop("network.flow.sampler_address", "")),
+            labels=self._point_labels(resource, {}),
+        )
+
+
+class _Resource:
+    """A resource's attributes, and their bytes as the first half of a label cache's key."""
+
+    __slots__ = ("attributes", "key")
+
+    def __init__(self, resource: Any) -> None:
+        self.attributes = resource.get("attributes") if isinstance(resource, dict) else None
+        try:
+            self.key = _dumps(self.attributes)
+        except TypeError:
+            raise Refused("the resource's attributes are nested too deeply") from None
+
+
+def renamed(document: Any, depth: int = 0) -> Any:
+    """A document with the proto's snake_case keys as OTLP/JSON's camelCase keys; no key of OTLP is the sender's."""
+    if depth > 4 * limits.DEPTH:
+        raise Refused("it is nested too deeply")
+    if isinstance(document, dict):
+        return {_camel(key): renamed(value, depth + 1) for key, value in document.items()}
+    if isinstance(document, list):
+        return [renamed(value, depth + 1) for value in document]
+    return document
+
+
+def _camel(key: str) -> str:
+    if "_" not in key:
+        return key
+    first, *rest = key.split("_")
+    return first + "".join(part.capitalize() for part in rest)
+
+
+def _get(value: Any, key: str) -> Any:
+    if not isinstance(value, dict):
+        raise Refused(f"found {shown(value)}; an object is expected")
+    return value.get(key)
+
+
+def _list(value: Any, key: str) -> list[Any]:
+    found = _get(value, key)
+    if found is None:
+        return _EMPTY
+    if not isinstance(found, list):
+        raise Refused(f"{key} is {shown(found)}; an array is expected")
+    return found
+
+
+def _kind(data_kind: str, data: Json) -> MetricKind:
+    if data_kind == "gauge":
+        return "gauge"
+    if data_kind == "summary":
+        return "cumulative"
+    temporality = data.get("aggregationTemporality")
+    found = _TEMPORALITY.get(temporality) if isinstance(temporality, int | str) else None
+    if found is None:
+        return "unknown"
+    if found == "delta":
+        return "delta"
+    return "gauge" if data_kind == "sum" and not data.get("isMonotonic") else "cumulative"
+
+
+def _value(point: Json) -> float:
+    value = point.get("asInt")
+    if value is not None:
+        return number(integer(value, "asInt"), "asInt")
+    if "asDouble" not in point:
+        _check_flags(point)
+        raise Refused("it has neither asDouble nor asInt")
+    return number(point["asDouble"], "asDouble")
+
+
+def _check_flags(point: Json) -> None:
+    if integer(point.get("flags", 0), "flags") & _NO_RECORDED_VALUE:
+        raise Refused("its flags say that no value was recorded")
+
+
+def _time(point: Json) -> int:
+    _check_flags(point)
+    return checked_ns(integer(point["timeUnixNano"], "timeUnixNano"), "timeUnixNano")
+
+
+def _record_time(record: Json) -> int:
+    # The data model: the time of occurrence if it is known, else the time of observation.
+    sent = integer(record.get("timeUnixNano", 0), "timeUnixNano")
+    return checked_ns(sent or integer(record.get("observedTimeUnixNano", 0), "observedTimeUnixNano"), "timeUnixNano")
+
+
+def _merged(resource: _Resource, point: Json) -> dict[str, str]:
+    mapping = {key: label(_plain(value)) for key, value in _pairs(resource.attributes)}
+    mapping.update((key, label(_plain(value))) for key, value in _pairs(point.get("attributes")))
+    return mapping
+
+
+def _pairs(attributes: Any) -> list[tuple[str, Any]]:
+    if attributes is None:
+        return _EMPTY
+    if not isinstance(attributes, list):
+        raise Refused(f"attributes are {shown(attributes)}; an array of key and value is expected")
+    if len(attributes) > limits.LABELS:
+        raise Refused(f"{len(attributes)} attributes; at most {limits.LABELS} are allowed")
+    return [(name(_get(pair, "key"), "an attribute's key"), pair.get("value")) for pair in attributes]
+
+
+def _plain(value: Any, depth: int = 0) -> Any:
+    """An AnyValue as Python has it; an empty one is None."""
+    if value is None or value == {}:
+        return None
+    if depth > limits.DEPTH:
+        raise Refused(f"a value is nested over {limits.DEPTH} deep")
+    if not isinstance(value, dict):
+        raise Refused(f"a value is {shown(value)}; an object such as {{'stringValue': ...}} is expected")
+    for kind, content in value.items():
+        if kind == "stringValue" and isinstance(content, str):
+            return content
+        if kind == "boolValue" and isinstance(content, bool):
+            return content
+        if kind == "intValue":
+            return integer(content, "intValue")
+        if kind == "doubleValue":
+            return content if content in ("NaN", "Infinity", "-Infinity") else number(content, "doubleValue")
+        if kind == "bytesValue" and isinstance(content, str):
+            return content
+        if kind == "arrayValue":
+            return [_plain(item, depth + 1) for item in _list(content, "values")]
+        if kind == "kvlistValue":
+            return {
+                name(_get(pair, "key"), "a key"): _plain(pair.get("value"), depth + 1)
+                for pair in _list(content, "values")
+            }
+    raise Refused(f"a value has keys {sorted(value)[:3]}; an AnyValue such as stringValue is expected")
+
+
+def _bounds_and_counts(point: Json) -> list[tuple[float, int]]:
+    """Upper bounds and counts of a histogram's buckets but the last, whose bound is infinite."""
+    bounds, counts = _list(point, "explicitBounds"), _list(point, "bucketCounts")
+    if not counts and not bounds:
+        return []
+    if len(counts) != len(bounds) + 1:
+        raise Refused(f"{len(bounds)} bounds and {len(counts)} bucket counts; one count more than bounds is expected")
+    return [
+        (number(bound, "a bound"), count(within, "a bucket's count"))
+        for bound, within in zip(bounds, counts[:-1], strict=True)
+    ]
+
+
+def _exponential_bounds_and_counts(point: Json) -> list[tuple[float, int]]:
+    """The same of an exponential histogram: bucket i of scale s holds (2^(i/2^s), 2^((i+1)/2^s)], and mirrored.
+
+    Buckets whose bound no double holds count as part of the infinite one.
+    """
+    scale = integer(point.get("scale", 0), "scale")
+    if not -32 <= scale <= 32:
+        raise Refused(f"scale is {scale}; -32 to 32 is allowed")
+    negative, positive = _side(point, "negative"), _side(point, "positive")
+    found: list[tuple[float, int]] = []
+    for index, within in reversed(negative):  # from the most negative up: values >= -2^((i+1)/2^s), < -2^(i/2^s)
+        bound = _power(index, scale)
+        if bound is not None:
+            found.append((-bound, within))
+        elif within:
+            raise Refused(f"a negative bucket at index {index} of scale {scale} is beyond a double")
+    zeros = count(point.get("zeroCount", 0), "zeroCount")
+    if zeros or found:
+        found.append((number(point.get("zeroThreshold", 0), "zeroThreshold"), zeros))
+    for index, within in positive:
+        bound = _power(index + 1, scale)
+        if bound is not None:
+            found.append((bound, within))
+    return found
+
+
+def _side(point: Json, side: str) -> list[tuple[int, int]]:
+    buckets = point.get(side) or {}
+    offset = integer(_get(buckets, "offset") or 0, "offset")
+    return [
+        (offset + position, count(within, "a bucket's count"))
+        for position, within in enumerate(_list(buckets, "bucketCounts"))
+    ]
+
+
+def _power(index: int, scale: int) -> float | None:
+    try:
+        return float(2.0 ** (index * 2.0**-scale))
+    except OverflowError:
+        return None
+
+
+def _bound_text(bound: float) -> str:
+    return str(int(bound)) if bound.is_integer() and abs(bound) < 1e15 else repr(bound)
+
+
+def _severity(value: Any) -> str:
+    severity = integer(value, "severityNumber") if type(value) is not str or value.isdigit() else 0
+    return _SEVERITIES[(severity - 1) // 4] if 1 <= severity <= 24 else ""
+
+
+def _reason(error: Exception, item: Any) -> str:
+    if isinstance(error, Refused):
+        return str(error)
+    if not isinstance(item, dict):
+        return f"found {shown(item)}; an object is expected"
+    if isinstance(error, KeyError):
+        return f"{error.args[0]} is missing"
+    return f"its fields are not of the kinds that OTLP has: {error}"

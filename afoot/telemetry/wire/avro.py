@@ -1,0 +1,95 @@
+"""The rows of schemas/ as Avro: a message is an array of rows, or one row, in binary encoding without a file's header.
+
+With a schema registry each message names its schema (Confluent's wire format: a zero byte and the id in four), which
+may be the row or an array of it, with fields left out that have defaults, or added. Without one the schema is that of
+schemas/, and the option `message` says whether a message is `rows` or one `row`.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import fastavro
+
+import schemas
+from afoot.errors import DecodeError, UsageError
+from afoot.telemetry import avro_points, canonical, registry
+from afoot.telemetry.avro_values import Broken, blocks
+from afoot.telemetry.formats import Decoder
+from afoot.telemetry.payload import check_rows, received
+from afoot.telemetry.rows import Decoded, Message
+
+KINDS = ("metrics", "logs", "flows", "inventory")
+OPTIONS = {
+    "message": 'what a message holds: "rows", an array (unless told otherwise), or "row", one',
+    "registry": "URL of a schema registry: messages then begin with the id of their schema",
+}
+_FORMAT = "avro"
+_HEADER = 5
+_CAUGHT = (ValueError, EOFError, LookupError, TypeError, OverflowError, AttributeError, MemoryError)
+
+
+def make(kind: str, options: dict[str, str]) -> Decoder:
+    """The decoder of a topic of one kind."""
+    holds = options.get("message", "rows")
+    if holds not in ("rows", "row"):
+        raise UsageError(f"format {_FORMAT!r}: message is {holds!r}; allowed are rows, row")
+    if "registry" in options:
+        return _Registered(kind, registry.Registry(options["registry"])).decode
+    if kind == "metrics":
+        points = avro_points.Reader(_FORMAT)
+        return lambda message: points.decode(received(message, _FORMAT), many=holds == "rows")
+    schema = fastavro.parse_schema(schemas.load(canonical.SCHEMAS[kind] + ".avsc"))
+    read = canonical.reader(kind)
+    return lambda message: read(_items(received(message, _FORMAT), schema, None, holds == "rows"), _FORMAT)
+
+
+class _Registered:
+    """Decodes messages that name their schema; remembers the schemas, which never change under their id."""
+
+    def __init__(self, kind: str, source: registry.Registry) -> None:
+        self._source = source
+        self._own = fastavro.parse_schema(schemas.load(canonical.SCHEMAS[kind] + ".avsc"))
+        self._read = canonical.reader(kind)
+        self._schemas: dict[int, tuple[Any, bool]] = {}
+
+    def decode(self, message: Message) -> Decoded:
+        value = received(message, _FORMAT)
+        schema_id = registry.schema_id(value, _FORMAT)
+        if schema_id not in self._schemas:
+            self._schemas[schema_id] = _row_schema(self._source.schema(schema_id), schema_id)
+        schema, many = self._schemas[schema_id]
+        return self._read(_items(value[_HEADER:], schema, self._own, many), _FORMAT)
+
+
+def _row_schema(text: str, schema_id: int) -> tuple[Any, bool]:
+    """The schema of a row, and whether a message holds an array of it."""
+    try:
+        found: Any = fastavro.parse_schema(json.loads(text))
+    except (fastavro.schema.SchemaParseException, fastavro.schema.UnknownType, ValueError) as error:
+        raise DecodeError(f"{_FORMAT}: schema {schema_id} of the registry is not an Avro schema: {error}") from None
+    many = isinstance(found, dict) and found.get("type") == "array"
+    return (found["items"] if many else found), many
+
+
+def _items(value: bytes, schema: Any, own: Any, many: bool) -> list[Any]:
+    """The rows as dicts, read one at a time so that a hostile message is refused before it fills the memory."""
+    stream = io.BytesIO(value)
+    found: list[Any] = []
+    try:
+        if many:
+            for count in blocks(stream):
+                check_rows(len(found) + count, _FORMAT)
+                found.extend(fastavro.schemaless_reader(stream, schema, own) for _ in range(count))
+        else:
+            found.append(fastavro.schemaless_reader(stream, schema, own))
+    except Broken as error:
+        raise DecodeError(f"{_FORMAT}: {error}") from None
+    except _CAUGHT as error:
+        at = f"row {len(found)}, at or before byte {stream.tell()} of {len(value)}"
+        raise DecodeError(f"{_FORMAT}: {at}: not a row of the schema: {error}") from None
+    if stream.tell() != len(value):
+        raise DecodeError(f"{_FORMAT}: {len(value) - stream.tell()} bytes follow the last row; is the schema another?")
+    return found
