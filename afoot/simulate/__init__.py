@@ -1,0 +1,7 @@
+"""Captures of made-up incidents with their truth, from a small physical model."""
+
+from afoot.simulate.run import simulate
+from afoot.simulate.scenarios import SCENARIOS
+from afoot.simulate.truth import Expected, Truth
+
+__all__ = ["SCENARIOS", "Expected", "Truth", "simulate"]
