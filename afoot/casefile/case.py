@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import NamedTuple
@@ -14,7 +14,8 @@ from afoot.lake.query import Lake, Row
 MARGIN = timedelta(hours=1)  # the lake keeps signals for an hour each side of a case
 LONGEST = timedelta(hours=24)  # of a longer case the latest day is drawn, or the latest periods if they are longer
 PERIODS = 8
-POINTS = 1440
+CLOSER = timedelta(hours=1)  # what is drawn in detail
+POINTS = 2000  # of a series; a day and its margins fit in steps of a minute
 
 # The gravest first: the order in which suspects are heard on the page.
 VERDICTS = ("culprit", "contributor", "victim", "unknown", "cleared")
@@ -41,6 +42,18 @@ class Series(NamedTuple):
     times: list[datetime]
     values: list[float | None]
     expected: list[float | None]
+
+    def within(self, start: datetime, end: datetime) -> Series:
+        """The part of it between two times, the end left out."""
+        return self.only([at for at, time in enumerate(self.times) if start <= time < end])
+
+    def only(self, kept: Sequence[int]) -> Series:
+        """The points at these positions."""
+        return self._replace(
+            times=[self.times[at] for at in kept],
+            values=[self.values[at] for at in kept],
+            expected=[self.expected[at] for at in kept],
+        )
 
 
 class Suspect(NamedTuple):
@@ -107,6 +120,19 @@ class Case:
         telling = [row["signal"] for row in sorted(rows, key=lambda row: -abs(row["score"]))]
         return self.leading(entity, [*telling, *LOAD])
 
+    def closer(self) -> Case | None:
+        """The same case around the victim's worst time, to be drawn in detail; None if it is short anyway."""
+        victim = self.victim()
+        known = [(v, t) for v, t in zip(victim.values, victim.times, strict=True) if v is not None] if victim else []
+        if not known or self.end - self.start <= CLOSER * 2:
+            return None
+        worst = max(known)[1]
+        due = [run.due for run in self.runs() if run.due <= worst]
+        start = max(self.start, max(due) - CLOSER / 8 if due and worst - max(due) < CLOSER / 2 else worst - CLOSER / 2)
+        end = min(self.end, start + CLOSER)
+        cut = {key: one.within(start, end) for key, one in self.series.items()}
+        return replace(self, start=start, end=end, series={key: one for key, one in cut.items() if one.times})
+
     def leading(self, entity: str | None, signals: Iterable[str]) -> Series | None:
         """The first of `signals` that the entity has values of."""
         found = (self.series.get((entity, signal)) for signal in signals if entity)
@@ -161,7 +187,7 @@ def load_case(lake: Lake, finding_id: str) -> Case:
         )
     times = [time for one in series.values() for time in (one.times[0], one.times[-1])]
     drawn = (min(times), max(times) + timedelta(seconds=step_s)) if times else (start, end)
-    return Case(lake.uri, finding, revisions, evidence, series, *drawn, step_s)
+    return Case(lake.uri, finding, revisions, evidence, series, drawn[0], drawn[1], step_s)
 
 
 def _completed(lake: Lake, prefix: str) -> str:

@@ -5,6 +5,7 @@ Only geometry is decided here; the page's template draws it, and escapes what it
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 from afoot.casefile import words
@@ -25,7 +26,7 @@ _TYPES = {"volume": "storage", "aggregate": "storage", "topic": "broker", "broke
 SYMBOLS = {"culprit": "▲", "contributor": "△", "victim": "◆", "cleared": "✓", "unknown": "?"}
 SHOWN = 6  # entities in a lane; the rest is counted, and stands in the table of suspects
 
-_NODE_HEIGHT, _NODE_GAP, _HEAD = 64, 12, 30
+_NODE_HEIGHT, _NODE_GAP, _HEAD = 70, 12, 30
 
 
 class Node(NamedTuple):
@@ -162,7 +163,7 @@ def _members(case: Case) -> list[tuple[str, list[Suspect]]]:
 
 def _pairs(groups: list[tuple[str, list[Suspect]]]) -> list[tuple[str, str]]:
     names = [name for name, _ in groups]
-    return list(zip(names, names[1:], strict=False))
+    return list(pairwise(names))
 
 
 def _node(case: Case, one: Suspect, x: float, y: float, width: float) -> Node:

@@ -49,7 +49,9 @@ class Range(NamedTuple):
 
 def render_page(case: Case) -> str:
     """The whole page as HTML text."""
-    runs, drawn = case.runs(), plots.plots(case)
+    runs, closer = case.runs(), case.closer()
+    cases = [case, closer] if closer else [case]
+    views = [plots.view(one, runs) for one in cases]
     script = _text("page.js")
     return (
         _environment()
@@ -63,13 +65,12 @@ def render_page(case: Case) -> str:
             pictures=[("wide", chain.wide(case)), ("tall", chain.tall(case))],
             description=chain.describe(case),
             symbols=chain.SYMBOLS,
-            plots=drawn,
-            ticks=plots.time_ticks(case),
-            bands=plots.bands(case, runs),
+            overview=views[0],
+            closer=views[1] if closer else None,
             runs=runs,
             fold=plots.fold(case),
             box=plots,
-            readings=Markup(_json(plots.readings(case, drawn))),
+            readings=Markup(_json([plots.readings(*pair) for pair in zip(cases, views, strict=True)])),
             style=Markup(_text("page.css")),
             script=Markup(script),
             script_hash=b64encode(hashlib.sha256(script.encode()).digest()).decode(),

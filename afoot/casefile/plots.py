@@ -1,4 +1,4 @@
-"""Plots as geometry: lines, excess, bands and ticks in a box of WIDTH by HEIGHT that the page stretches to its own width."""
+"""Plots as geometry: lines, bands and ticks in a box of WIDTH by HEIGHT that the page stretches to its own width."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from afoot.casefile import words
 from afoot.casefile.case import LOAD, STRAIN, Case, Run, Series
 
 WIDTH, HEIGHT = 1000, 150
+POINTS = 800  # of a line; a screen shows no more
+NOTABLE = 2  # what a line must be above the expected, in the box's units, to be filled
 SPARK_WIDTH, SPARK_HEIGHT, SPARK_POINTS = 120, 26, 120
 FOLD_COLUMNS, FOLD_ROWS, FOLD_LEVELS = 60, 24, 5
+_DURATIONS_S = (120, 240, 360, 480, 600, 1200, 1800, 2400, 3600, 7200, 14400, 21600, 43200, 86400, 172800)
 _TICKS_S = (300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800)
 
 
@@ -53,6 +56,14 @@ class Band(NamedTuple):
     empty: bool
 
 
+class View(NamedTuple):
+    """Plots on one axis of time, the marks of that axis, and the bands behind all of them."""
+
+    plots: list[Plot]
+    ticks: list[Tick]
+    bands: list[Band]
+
+
 class Fold(NamedTuple):
     """A signal folded by a period: a row a period, a column a part of it, darker where it is greater."""
 
@@ -65,8 +76,12 @@ class Fold(NamedTuple):
     due: float  # column at which the recurrence begins
 
 
-def plots(case: Case) -> list[Plot]:
-    """The harm, the shared resource and the culprit, on one axis of time."""
+def view(case: Case, runs: Sequence[Run]) -> View:
+    """All that is drawn of a case: the harm, the shared resource and the culprit on one axis of time."""
+    return View(_plots(case), _time_ticks(case), _bands(case, runs))
+
+
+def _plots(case: Case) -> list[Plot]:
     finding = case.finding
     culprit, victim, via = case.culprit(), case.victim(), finding["culprit_via"]
     found = []
@@ -89,15 +104,16 @@ def plots(case: Case) -> list[Plot]:
     return found
 
 
-def bands(case: Case, runs: Sequence[Run]) -> list[Band]:
+def _bands(case: Case, runs: Sequence[Run]) -> list[Band]:
     """The runs; where nothing recurs, the time that the finding covers."""
     if not runs:
         return [_band(case, case.finding["window_start"], case.finding["window_end"], False)]
     thin = timedelta(seconds=case.step_s)
-    return [_band(case, run.due, run.end or run.due + 2 * thin, run.end is None) for run in runs]
+    spans = [(run.due, run.end or run.due + 2 * thin, run.end is None) for run in runs]
+    return [_band(case, *one) for one in spans if one[0] < case.end and case.start < one[1]]
 
 
-def time_ticks(case: Case) -> list[Tick]:
+def _time_ticks(case: Case) -> list[Tick]:
     """Marks of the axis of time, in UTC, the day where it begins."""
     begin, end = case.start.timestamp(), case.end.timestamp()
     step = next((size for size in _TICKS_S if (end - begin) / size <= 9), _TICKS_S[-1])
@@ -114,13 +130,9 @@ def sparkline(case: Case, entity: str, signal: str) -> str:
     series = case.series.get((entity, signal))
     if series is None:
         return ""
-    size = max(1, -(-len(series.times) // SPARK_POINTS))
-    thin = [
-        (series.times[i], max((v for v in series.values[i : i + size] if v is not None), default=None))
-        for i in range(0, len(series.times), size)
-    ]
-    top = max((value for _, value in thin if value is not None), default=0.0) * 1.1 or 1.0
-    points = [(_share_of(case, time) * SPARK_WIDTH, value) for time, value in thin]
+    thin, _ = _thinned(series, SPARK_POINTS)
+    top = max((value for value in thin.values if value is not None), default=0.0) * 1.1 or 1.0
+    points = [(_share_of(case, time) * SPARK_WIDTH, v) for time, v in zip(thin.times, thin.values, strict=True)]
     return _path([(x, None if v is None else SPARK_HEIGHT * (1 - v / top)) for x, v in points], SPARK_WIDTH)
 
 
@@ -159,13 +171,13 @@ def fold(case: Case) -> Fold | None:
     return Fold(title, rows, columns, levels, row_ticks, column_ticks, round(phase / period * columns, 2))
 
 
-def readings(case: Case, drawn: Sequence[Plot]) -> dict[str, object]:
+def readings(case: Case, drawn: View) -> dict[str, object]:
     """What the reading line needs: the axis of time, and each line's values by step."""
     return {
         "start": int(case.start.timestamp()),
         "step": case.step_s,
         "steps": _steps(case),
-        "plots": [[{"unit": line.unit, "values": line.values} for line in plot.lines] for plot in drawn],
+        "plots": [[{"unit": line.unit, "values": line.values} for line in plot.lines] for plot in drawn.plots],
     }
 
 
@@ -174,17 +186,18 @@ def _plot(case: Case, title: str, wanted: list[tuple[Series | None, str]]) -> Pl
     if not present:
         return Plot(title, "", [], [], "No data in this time: its part is unknown.")
     numbers = [v for series, _ in present for v in (*series.values, *series.expected) if v is not None]
-    top = _ceiling(max(numbers, default=0.0))
     unit = present[0][0].unit
+    top = _ceiling(max(numbers, default=0.0), unit)
     ticks = [Tick(round(100 - part * 100, 2), words.quantity(top * part, unit)) for part in (0, 0.5, 1)]
     lines = [_line(case, series, role, top) for series, role in present]
     return Plot(title, _caption(present[0][0]), lines, ticks, "")
 
 
 def _line(case: Case, series: Series, role: str, top: float) -> Line:
-    xs = [_share_of(case, time) * WIDTH for time in series.times]
-    gap = WIDTH * case.step_s * 1.5 / _length(case)
-    ys, expected = _ys(series.values, top), _ys(series.expected, top)
+    thin, size = _thinned(series, POINTS)
+    xs = [_share_of(case, time) * WIDTH for time in thin.times]
+    gap = WIDTH * case.step_s * (size + 0.5) / _length(case)
+    ys, expected = _ys(thin.values, top), _ys(thin.expected, top)
     by_step: list[float | None] = [None] * _steps(case)
     for time, value in zip(series.times, series.values, strict=True):
         at = int((time - case.start).total_seconds()) // case.step_s
@@ -193,6 +206,26 @@ def _line(case: Case, series: Series, role: str, top: float) -> Line:
     excess = _excess(xs, ys, expected, gap)
     path, line = _path(list(zip(xs, ys, strict=True)), gap), _path(list(zip(xs, expected, strict=True)), gap)
     return Line(name, role, path, line, excess, by_step, series.unit)
+
+
+def _thinned(series: Series, limit: int) -> tuple[Series, int]:
+    """At most `limit` points of a series, and how many steps each stands for.
+
+    A point is the one of its steps that is furthest from what was expected, so that no dip and no peak is lost.
+    """
+    size = max(1, -(-len(series.times) // limit))
+    kept = [
+        max(range(at, min(at + size, len(series.times))), key=lambda at: _distance(series, at))
+        for at in range(0, len(series.times), size)
+    ]
+    return series.only(kept), size
+
+
+def _distance(series: Series, at: int) -> float:
+    value, expected = series.values[at], series.expected[at]
+    if value is None:
+        return -math.inf
+    return value if expected is None else abs(value - expected)
 
 
 def _caption(series: Series) -> str:
@@ -226,14 +259,22 @@ def _excess(xs: Sequence[float], ys: Sequence[float | None], base: Sequence[floa
     """The areas between a line and what was expected, where the line is above it."""
     parts: list[str] = []
     run: list[tuple[float, float, float]] = []
+    before: tuple[float, float, float] | None = None  # the point on the base that an area rises from
     for x, y, b in [*zip(xs, ys, base, strict=True), (math.inf, None, None)]:
-        if run and (y is None or b is None or y >= b or x - run[-1][0] > gap):
-            there = "L".join(f"{px:.1f} {py:.1f}" for px, py, _ in run)
-            back = "L".join(f"{px:.1f} {pb:.1f}" for px, _, pb in reversed(run))
+        here = None if y is None or b is None else (x, min(y, b), b)
+        joined = here is not None and before is not None and x - before[0] <= gap
+        above = here is not None and here[2] - here[1] > NOTABLE
+        if run and not (joined and above):
+            corners = [*run, (x, here[2], here[2])] if joined and here else run
+            there = "L".join(f"{px:.1f} {py:.1f}" for px, py, _ in corners)
+            back = "L".join(f"{px:.1f} {pb:.1f}" for px, _, pb in reversed(corners))
             parts.append(f"M{there}L{back}Z")
             run = []
-        if y is not None and b is not None and y < b:
-            run.append((x, y, b))
+        if here and above:
+            if not run and joined and before:
+                run.append((before[0], before[2], before[2]))
+            run.append(here)
+        before = here
     return "".join(parts)
 
 
@@ -258,10 +299,12 @@ def _steps(case: Case) -> int:
     return max(1, int(_length(case)) // case.step_s)
 
 
-def _ceiling(value: float) -> float:
-    """The next number above that a person would put at the end of an axis."""
+def _ceiling(value: float, unit: str) -> float:
+    """The next number above that a person would put at the end of an axis, and half of it in its middle."""
     if not value > 0:
         return 1.0
+    if unit == "s" and 60 < value <= _DURATIONS_S[-1]:
+        return next(float(size) for size in _DURATIONS_S if size >= value)
     power = 10.0 ** math.floor(math.log10(value))
     return next(step * power for step in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if step * power >= value)
 

@@ -55,12 +55,8 @@ def _facts(finding: Row) -> list[tuple[str, str]]:
         ("how sure", f"{words.certainty(finding['confidence'])}, confidence {words.percent(finding['confidence'])}")
     )
     if recurrence(finding):
-        facts.append(
-            (
-                "recurs",
-                f"{recurrence(finding)}; {finding['runs_with_effect'] or 0} of {finding['runs_seen'] or 0} runs had the effect",
-            )
-        )
+        runs = f"{finding['runs_with_effect'] or 0} of {finding['runs_seen'] or 0} runs had the effect"
+        facts.append(("recurs", f"{recurrence(finding)}; {runs}"))
     if finding["schedule_expression"]:
         facts.append(
             ("schedule", words.visible(f"{finding['schedule_expression']} {finding['schedule_command'] or ''}".strip()))

@@ -29,7 +29,13 @@ class Browser:
         self._home = tempfile.TemporaryDirectory(prefix="browser-")
         to_browser, self._write = os.pipe()
         self._read, from_browser = os.pipe()
-        options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--remote-debugging-pipe"]
+        options = [
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--remote-debugging-pipe",
+        ]
         options += [f"--user-data-dir={self._home.name}", "--no-first-run", "--disable-background-networking"]
         self._process = subprocess.Popen(
             # the browser speaks on descriptors 3 and 4
@@ -53,7 +59,9 @@ class Browser:
     def __enter__(self) -> Browser:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         os.close(self._write)
         try:
             self._process.wait(10)

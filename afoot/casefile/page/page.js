@@ -1,10 +1,10 @@
 "use strict";
 // A reading line over the plots: the time under the pointer, and each plot's values then.
-(() => {
-  const data = JSON.parse(document.getElementById("readings").textContent);
-  const plots = [...document.querySelectorAll(".plot")];
+const views = JSON.parse(document.getElementById("readings").textContent);
+document.querySelectorAll(".stack").forEach((stack) => {
+  const data = views[stack.dataset.view];
+  const plots = [...stack.querySelectorAll(".plot")];
   const areas = plots.map((plot) => plot.querySelector(".area"));
-  const stack = document.querySelector(".stack");
   const digits = (value) => (Math.abs(value) >= 1e4 ? value.toExponential(2) : Number(value.toPrecision(3)).toString());
   const text = (value, unit) => {
     if (value === null) return "no data";
@@ -28,11 +28,11 @@
   };
   const hide = () => stack.querySelectorAll(".reader, .reading").forEach((element) => { element.hidden = true; });
   stack.addEventListener("pointermove", (event) => {
-    const area = areas.find((one) => one);
+    const area = event.target.closest(".area") || areas.find((one) => one);
     if (!area) return;
     const box = area.getBoundingClientRect();
     const step = Math.floor(((event.clientX - box.left) / box.width) * data.steps);
     if (step >= 0 && step < data.steps) show(step); else hide();
   });
   stack.addEventListener("pointerleave", hide);
-})();
+});

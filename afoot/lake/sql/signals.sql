@@ -1,13 +1,12 @@
--- Signals of some entities between two times, in steps of $step_s seconds: the greatest value of each step, so that
--- a peak is never averaged away. A window that several cases had written counts once.
+-- Signals of some entities between two times, in steps of $step_s seconds. A step has the value that is furthest from
+-- what was expected, so that no peak and no dip is averaged away; a window that several cases wrote counts once.
 SELECT
     entity,
     signal,
     any_value(unit) AS unit,
     time_bucket(to_seconds($step_s), window_start) AS time,
-    max(value) AS value,
-    avg(expected) AS expected,
-    max(score) AS score
+    arg_max(value, coalesce(abs(value - expected), value)) AS value,
+    avg(expected) AS expected
 FROM signals
 WHERE entity IN (SELECT unnest($entities))
   AND dt BETWEEN $first_day AND $last_day
