@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -63,7 +64,8 @@ def _s3() -> Filesystem:
     try:
         session = boto3.Session()
         credentials = session.get_credentials()
-        client = session.client("s3", region_name=session.region_name or "us-east-1")
+        region = os.environ.get("AWS_REGION") or session.region_name or "us-east-1"
+        client = session.client("s3", region_name=region)
     except (BotoCoreError, ValueError) as error:
         raise UsageError(f"S3 settings: {error}") from error
     if credentials is None:
