@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -27,7 +27,8 @@ class Series:
     """One series of a target.
 
     `values` by step: for a counter the increase in each step, for a gauge the level at its end, for a mean the level
-    that the agent averages since its last scrape; for a histogram the observations in each step and, in `level`, their mean.
+    that the agent averages since its last scrape; for a histogram the observations in each step, and their mean in
+    `level`.
     """
 
     name: str
@@ -186,7 +187,7 @@ def records(
             if rng.random() < 0.01:
                 sent_ms += int(rng.uniform(2_000, 12_000))  # a retry
             partition = (collector if keyed else number) % partitions
-            found.append(Record(TOPIC, partition, batch[0].at_ms, sent_ms, None, body.encode()))
+            found.append(Record(TOPIC, partition, batch[0].at_ms, batch[-1].at_ms, sent_ms, None, body.encode()))
     return found
 
 
@@ -205,7 +206,7 @@ def _batches(queue: Sequence[_Scrape]) -> list[list[_Scrape]]:
 def twice(records: Sequence[Record], rng: np.random.Generator) -> list[Record]:
     """Some records again, a little later: a producer's retry after an acknowledgement that was lost."""
     return [
-        Record(r.topic, r.partition, r.event_ms, r.sent_ms + int(rng.uniform(100, 2_000)), r.key, r.value)
-        for r in records
+        replace(record, sent_ms=record.sent_ms + int(rng.uniform(100, 2_000)))
+        for record in records
         if rng.random() < DUPLICATES
     ]

@@ -18,11 +18,12 @@ from afoot.telemetry.rows import Message
 
 @dataclass
 class Record:
-    """A message before it has an offset: its oldest event time and the time at which its producer sends it, both ms."""
+    """A message before it has an offset. Times in ms: its oldest and newest event, and when its producer sends it."""
 
     topic: str
     partition: int
-    event_ms: int
+    oldest_ms: int
+    newest_ms: int
     sent_ms: int
     key: bytes | None
     value: bytes | None
@@ -90,15 +91,17 @@ def read(path: Path) -> Iterator[Message]:
         body = gzip.decompress(body)
     for text in body.splitlines():
         found = orjson.loads(text)
-        parts = [
-            base64.b64decode(found[f"{name}_base64"])
-            if f"{name}_base64" in found
-            else (found[name].encode() if found[name] is not None else None)
-            for name in ("key", "payload")
-        ]
+        key, value = _bytes(found, "key"), _bytes(found, "payload")
         headers = found.get("headers", [])
         pairs = tuple(
             (name, None if value is None else value.encode())
             for name, value in zip(headers[::2], headers[1::2], strict=True)
         )
-        yield Message(found["topic"], found["partition"], found["offset"], found["ts"], *parts, pairs)
+        yield Message(found["topic"], found["partition"], found["offset"], found["ts"], key, value, pairs)
+
+
+def _bytes(found: dict[str, Any], name: str) -> bytes | None:
+    if f"{name}_base64" in found:
+        return base64.b64decode(found[f"{name}_base64"])
+    text = found[name]
+    return None if text is None else str(text).encode()

@@ -56,7 +56,8 @@ def logs(world: World, motion: Motion) -> list[Record]:
         at = world.start_s + at_s
         sent_ms = int(at * 1000) + int(rng.exponential(900))
         body = orjson.dumps({"@timestamp": round(at, 6), **record})
-        found.append(Record(LOGS, int(rng.integers(partitions)), int(at * 1000), sent_ms, None, body))
+        at_ms = int(at * 1000)
+        found.append(Record(LOGS, int(rng.integers(partitions)), at_ms, at_ms, sent_ms, None, body))
     return found
 
 
@@ -119,5 +120,6 @@ def flows(world: World, motion: Motion) -> list[Record]:
             }
             sent_ms = received_ns // 1_000_000 + int(rng.exponential(500))
             body = orjson.dumps(row)
-            found.append(Record(FLOWS, int(rng.integers(partitions)), end_ns // 1_000_000, sent_ms, None, body))
+            end_ms = end_ns // 1_000_000
+            found.append(Record(FLOWS, int(rng.integers(partitions)), end_ms, end_ms, sent_ms, None, body))
     return found

@@ -1,4 +1,4 @@
-"""The inventory as Debezium sends it: a first snapshot, changes in commit order, heartbeats, deletes with tombstones."""
+"""The inventory as Debezium sends it: a first snapshot, changes in commit order, heartbeats, tombstones."""
 
 from __future__ import annotations
 
@@ -59,12 +59,16 @@ def rows(world: World) -> list[tuple[Table, Row]]:
         for pod in workload.pods:
             entities.append(entity(pod.id, "service", {"address": pod.address}))
             relations.append(relation(pod.id, deployment, "part_of"))
-    for user in [*world.pipelines, *world.workloads]:
-        claim, volume = user.claim, world.volumes[user.claim.volume].id
+    users = [(pipeline.claim, pipeline.workers) for pipeline in world.pipelines]
+    users += [(workload.claim, workload.pods) for workload in world.workloads]
+    for claim, pods in users:
         claim_id, backing_id = f"claim:{claim.namespace}/{claim.name}", f"persistent_volume:{claim.persistent_volume}"
         entities += [entity(claim_id, "storage"), entity(backing_id, "storage")]
-        relations += [relation(claim_id, backing_id, "bound_to"), relation(backing_id, volume, "backed_by")]
-        for pod in getattr(user, "workers", None) or getattr(user, "pods", []):
+        relations += [
+            relation(claim_id, backing_id, "bound_to"),
+            relation(backing_id, world.volumes[claim.volume].id, "backed_by"),
+        ]
+        for pod in pods:
             relations.append(relation(pod.id, f"node:{world.nodes[pod.node][0]}", "runs_on"))
             relations.append(relation(pod.id, claim_id, "mounts"))
     for machine in world.machines:
@@ -149,9 +153,9 @@ class _Log:
         sent_ms = read_ms + int(self._rng.integers(50, 600))
         self._sent_ms = max(self._sent_ms, sent_ms, self._held_until_ms if time_ms < self._held_until_ms else 0)
         encoded = orjson.dumps(key)
-        self.records.append(Record(TOPIC, 0, time_ms, self._sent_ms, encoded, orjson.dumps(body)))
+        self.records.append(Record(TOPIC, 0, time_ms, time_ms, self._sent_ms, encoded, orjson.dumps(body)))
         if op == "d":
-            self.records.append(Record(TOPIC, 0, time_ms, self._sent_ms, encoded, None))
+            self.records.append(Record(TOPIC, 0, time_ms, time_ms, self._sent_ms, encoded, None))
 
 
 def records(world: World) -> list[Record]:

@@ -1,4 +1,4 @@
-"""Which series the agents of a world export: the model's motion in the words of nginx, Kafka, Flink, cAdvisor and Harvest."""
+"""Which series the agents export: the model's motion in the words of nginx, Kafka, Flink, cAdvisor and Harvest."""
 
 from __future__ import annotations
 
@@ -85,7 +85,8 @@ class Meter:
     def ops(self, load: int, part: str) -> FloatArray:
         """Operations/s of a tenant, by step: part is write or read."""
         reads = self.world.loads[load].read_part
-        return self.motion.ops[load] * (reads if part == "read" else 1 - reads)
+        found: FloatArray = self.motion.ops[load] * (reads if part == "read" else 1 - reads)
+        return found
 
     def _container(self, pod: Pod, container: str, cores: FloatArray, memory: float, bytes_in: FloatArray,
                    bytes_out: FloatArray) -> list[Series]:  # fmt: skip
@@ -215,7 +216,7 @@ class Meter:
         written = motion.written[flow] / STEP_S
         limit = world.flows[flow].processor_limit
         waiting = motion.backlog[flow] > motion.arrived[flow]
-        blocked = np.where(waiting, np.clip(1 - written / limit, 0, 1), 0.0)
+        blocked = np.clip(1.0 - written / limit, 0.0, 1.0) * waiting
         latency = motion.latency_s[pipeline.claim.volume] / world.volumes[pipeline.claim.volume].disk.base_latency_s
         job_id = f"{int(self._rng.integers(2**62)):032x}"
         parts = self._rng.dirichlet(np.full(workers, 200.0))
@@ -239,7 +240,7 @@ class Meter:
                 self._gauge(name, operator, lag * 1000 if name.endswith("EventTimeLag") else lag, 0.03),
                 self._gauge("flink_taskmanager_job_task_operator_numRecordsOutPerSecond", operator, written * part),
                 self._gauge(
-                    "flink_taskmanager_job_task_busyTimeMsPerSecond", task, 1000 * np.minimum(written / limit, 1)
+                    "flink_taskmanager_job_task_busyTimeMsPerSecond", task, 1000.0 * np.minimum(written / limit, 1.0)
                 ),
                 self._gauge("flink_taskmanager_job_task_backPressuredTimeMsPerSecond", task, 1000 * blocked, 0.05),
             ]

@@ -4,39 +4,36 @@ from __future__ import annotations
 
 import numpy as np
 
-_OWNERS = (
-    "aldra brume cobalt dorsal elmet fenwick garnet halden isobar juniper kestrel lathe mimas nadir osprey pallas "
-    "quarry rowan sable tarn umber vesper wicket xenon yarrow zephyr"
-).split()
-_DUTIES = (
-    "system-backup db-dump log-archiver image-sync report-builder snapshot-export index-rebuild media-transcode "
-    "ledger-close catalog-export mail-spool search-reindex"
-).split()
-_STREAMS = (
-    "clicks device-events orders sensor_readings payments.raw audit telemetry-v2 positions page_views meter-data "
-    "sessions alarms traces.sampled bids shipments"
-).split()
-_JOBS = (
-    "enricher sessionizer geo-join deduplicator rollup-5m fraud-features anonymizer unit-price joiner_v3 tagger "
-    "normalizer hydrator flattener matcher windowed-counts"
-).split()
-_RECEIVERS = "receiver intake gateway-ingest collector-front uplink event-api edge-writer acceptor".split()
-_SPACES = (
-    "streaming ingest data-platform realtime analytics prod-eu team-nimbus edge platform-core iot lakehouse".split()
-)
-_TENANTS = "thumbnailer registry-mirror feature-store invoice-render wiki build-cache ml-scratch artifacts".split()
-_SVMS = "svm1 svm-prod-02 vs_data nfs_svm3 svm_dr".split()
-
-
 _POOLS = {
-    "owner": _OWNERS,
-    "duty": _DUTIES,
-    "stream": _STREAMS,
-    "job": _JOBS,
-    "receiver": _RECEIVERS,
-    "space": _SPACES,
-    "tenant": _TENANTS,
-    "svm": _SVMS,
+    "owner": """
+        aldra brume cobalt dorsal elmet fenwick garnet halden isobar juniper kestrel lathe mimas nadir
+        osprey pallas quarry rowan sable tarn umber vesper wicket xenon yarrow zephyr
+    """,
+    "duty": """
+        system-backup db-dump log-archiver image-sync report-builder snapshot-export index-rebuild
+        media-transcode ledger-close catalog-export mail-spool search-reindex
+    """,
+    "stream": """
+        clicks device-events orders sensor_readings payments.raw audit telemetry-v2 positions page_views
+        meter-data sessions alarms traces.sampled bids shipments
+    """,
+    "job": """
+        enricher sessionizer geo-join deduplicator rollup-5m fraud-features anonymizer unit-price joiner_v3
+        tagger normalizer hydrator flattener matcher windowed-counts
+    """,
+    "receiver": """
+        receiver intake gateway-ingest collector-front uplink event-api edge-writer acceptor
+    """,
+    "space": """
+        streaming ingest data-platform realtime analytics prod-eu team-nimbus edge platform-core iot
+        lakehouse
+    """,
+    "tenant": """
+        thumbnailer registry-mirror feature-store invoice-render wiki build-cache ml-scratch artifacts
+    """,
+    "svm": """
+        svm1 svm-prod-02 vs_data nfs_svm3 svm_dr
+    """,
 }
 
 
@@ -50,12 +47,12 @@ class Names:
 
     def _left(self, pool: str) -> list[str]:
         if pool not in self._pools:
-            words = _POOLS[pool]
+            words = _POOLS[pool].split()
             self._pools[pool] = [words[index] for index in self._rng.permutation(len(words))]
             self._rounds[pool] = 1
         if not self._pools[pool]:
             self._rounds[pool] += 1
-            self._pools[pool] = [f"{word}{self._rounds[pool]}" for word in _POOLS[pool]]
+            self._pools[pool] = [f"{word}{self._rounds[pool]}" for word in _POOLS[pool].split()]
         return self._pools[pool]
 
     def _draw(self, pool: str) -> str:

@@ -188,3 +188,10 @@ def _age(arrived: FloatArray, written: FloatArray) -> FloatArray:
         came = np.concatenate([[0.0], np.cumsum(arrived[index])])
         ages[index] = edges[1:] - np.interp(np.cumsum(written[index]), came, edges)
     return np.maximum(ages, 0.0)
+
+
+def minutes(values: FloatArray) -> FloatArray:
+    """Means over whole minutes of a series by step."""
+    width = 60 // STEP_S
+    whole = len(values) // width
+    return np.asarray(values[: whole * width].reshape(whole, width).mean(axis=1))

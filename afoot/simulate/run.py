@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,20 @@ from afoot.errors import UsageError
 from afoot.simulate import agents, chatter, cloudwatch, inventory
 from afoot.simulate.capture import Record, arrive, write
 from afoot.simulate.measures import Meter
-from afoot.simulate.physics import STEP_S, FloatArray, Motion
+from afoot.simulate.physics import STEP_S, FloatArray, Motion, minutes
 from afoot.simulate.scenarios import SCENARIOS, Cause, Scenario, Story, Timetable, timetable
 from afoot.simulate.truth import Expected, Truth
 from afoot.simulate.world import World
 
 Progress = Callable[[str, float], None]
-DELAYS_MS = {agents.TOPIC: 22_000, chatter.LOGS: 22_000, chatter.FLOWS: 22_000, cloudwatch.TOPIC: 0}
+PROMPT_MS = 30_000
+LATENESS_MS = {
+    agents.TOPIC: PROMPT_MS,
+    chatter.LOGS: PROMPT_MS,
+    chatter.FLOWS: PROMPT_MS,
+    inventory.TOPIC: PROMPT_MS,
+    cloudwatch.TOPIC: 600_000,
+}
 
 
 @dataclass
@@ -96,38 +103,38 @@ def measured(played: Play) -> list[Record]:
 
 
 def in_order(records: list[Record]) -> list[Record]:
-    """The records sent in order of their event times, as early as the last of their contents allows."""
-    return sorted(records, key=lambda record: record.event_ms)
+    """The records sent at once and in order of their event times. A topic that is minutes late by nature stays so."""
+    last: dict[tuple[str, int], int] = {}
+    found = []
+    for record in sorted(records, key=lambda record: record.oldest_ms):
+        if LATENESS_MS[record.topic] != PROMPT_MS or record.topic == inventory.TOPIC:
+            found.append(record)
+            continue
+        place = (record.topic, record.partition)
+        last[place] = max(last.get(place, 0), record.newest_ms + 300)
+        found.append(replace(record, sent_ms=last[place]))
+    return found
 
 
 def disordered(records: list[Record], rng: np.random.Generator) -> list[Record]:
-    """The records with additional delays that keep every event time within the lateness of its topic."""
+    """The records with delays that bring them out of order, and keep all event times within the topic's lateness."""
     found = []
     for record in records:
-        room = DELAYS_MS.get(record.topic, 0)
-        room = min(room, max(0, 28_000 - (record.sent_ms - record.event_ms)))
-        delay = int(rng.uniform(0, room)) if room else 0
-        found.append(
-            Record(record.topic, record.partition, record.event_ms, record.sent_ms + delay, record.key, record.value)
-        )
+        room_ms = LATENESS_MS[record.topic] - (record.sent_ms - record.oldest_ms) - 1_000
+        if record.topic == inventory.TOPIC or room_ms <= 0:
+            found.append(record)  # a log of commits has one order
+        else:
+            found.append(replace(record, sent_ms=record.sent_ms + int(rng.uniform(0, room_ms))))
     return found
 
 
 # -- the truth ---------------------------------------------------------------------------------------------------
 
 
-def minutes(values: FloatArray) -> FloatArray:
-    """Means over whole minutes."""
-    width = 60 // STEP_S
-    whole = len(values) // width
-    found: FloatArray = values[: whole * width].reshape(whole, width).mean(axis=1)
-    return found
-
-
 def write_lag(played: Play) -> FloatArray:
     """The victim's write lag (s) by step, before any agent's noise."""
     victim = played.world.pipelines[0]
-    return played.motion.lag_s[victim.flow] + victim.flush_s
+    return np.asarray(played.motion.lag_s[victim.flow] + victim.flush_s)
 
 
 def _runs(played: Play, cause: Cause) -> list[dict[str, Any]]:

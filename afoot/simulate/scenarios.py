@@ -129,7 +129,7 @@ def _over_daylight(scenario: Scenario, rng: np.random.Generator, hours: float | 
 
 
 def _cast(world: World) -> None:
-    """The innocent: steady and scheduled machines beside the victim's volume and elsewhere, and quiet inventory changes."""
+    """The innocent: steady and scheduled machines on the victim's volume and elsewhere, and quiet inventory changes."""
     rng = world.rng("cast")
     if rng.random() < 0.5:
         limit = world.volumes[0].disk.ops_limit
@@ -228,7 +228,7 @@ def backup_moved(world: World, table: Timetable) -> Story:
 
 
 def inventory_change(world: World, table: Timetable) -> Story:
-    """Two machines with equal schedules change places: the one on the victim's volume is the culprit, each in its time."""
+    """Two machines with equal schedules change places: each is the culprit while it is on the victim's volume."""
     first, schedule = _scheduled(world, table, "culprit")
     second = world.add_machine("successor", world.spare)
     own = world.add_schedule(second, table.expression, table.timezone)
@@ -289,11 +289,11 @@ def load_rise(world: World, table: Timetable) -> Story:
     spans = _rise(
         world, [world.seconds * (0.35 + 0.4 * number) + float(rng.uniform(0, 600)) for number in range(count)]
     )
-    return Story([_risen(world, spans)], never_named=[machine.id])
+    return Story([_risen(world, spans)])
 
 
 def unrelated_vm(world: World, table: Timetable) -> Story:
-    """A machine saturates a volume that the pipeline does not use; the pipeline is well, or suffers from something else."""
+    """A machine saturates a volume that the pipeline does not use; if that suffers, another is to blame."""
     other = world.add_machine("unrelated", world.spare)
     schedule = world.add_schedule(other, table.expression, table.timezone)
     kind = world.seed % 3

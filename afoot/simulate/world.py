@@ -1,10 +1,10 @@
-"""What a seed builds: volumes, pipelines, machines and other tenants, with their names, rates and ways to be measured."""
+"""What a seed builds: volumes, pipelines, machines and other tenants, their names, rates and how they are measured."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from zlib import crc32
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from afoot.simulate.clock import run_times
 from afoot.simulate.names import Names
-from afoot.simulate.physics import STEP_S, Burst, Disk, Flow, FloatArray, Load, Motion, run
+from afoot.simulate.physics import STEP_S, Burst, Disk, FloatArray, Flow, Load, Motion, run
 
 MATCH = "match"
 
@@ -144,7 +144,7 @@ class Machine:
 
 @dataclass
 class Change:
-    """A change of the inventory at a time (seconds from the start): rows written and keys deleted, as one transaction."""
+    """A change of the inventory, as one transaction at a time (seconds from the start): rows written, rows deleted."""
 
     at_s: float
     upserts: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
@@ -168,7 +168,7 @@ class World:
         self.late_schedules: set[str] = set()
         self.loads: list[Load] = []
         self.flows: list[Flow] = []
-        self.silent: list[tuple[str, float, float]] = []  # (volume or tenants, from second, to second): not measured
+        self.silent: list[tuple[str, float, float]] = []  # (volume id or `tenants`, from, to second): not measured
         self.nodes: list[tuple[str, str]] = []  # name, address
         self.brokers: list[str] = []
         self._build()
@@ -176,6 +176,10 @@ class World:
     def rng(self, aspect: str) -> np.random.Generator:
         """The random numbers of one aspect of this seed."""
         return np.random.default_rng([self.seed, crc32(aspect.encode())])
+
+    def is_silent(self, what: str, at_s: float) -> bool:
+        """Whether a volume, or the tenants' I/O, is not measured at a time."""
+        return any(name == what and since <= at_s < until for name, since, until in self.silent)
 
     # -- building ------------------------------------------------------------------------------------------------
 
@@ -237,17 +241,20 @@ class World:
             pipelines = 3
         for number in range(pipelines):
             self._pipeline(number)
-        self.spare = self._volume(self.rng("spare volume"), 0)  # where machines go that leave the victim's volume
+        # Where machines go that leave the victim's volume: about as fast, or their work would not end.
+        first = self.volumes[0].disk
+        self.spare = self._volume(self.rng("spare volume"), 0, first.ops_limit * float(rng.uniform(1.0, 1.6)))
+        spare = self.volumes[self.spare]
+        spare.disk = replace(spare.disk, bytes_limit=first.bytes_limit / first.ops_limit * spare.disk.ops_limit)
         for number in range(int(rng.integers(0, 3))):
             self._workload(0, self.rng(f"workload {number}"))
 
-    def _volume(self, rng: np.random.Generator, number: int, ops_limit: float | None = None) -> int:
+    def _volume(self, rng: np.random.Generator, number: int, ops: float) -> int:
         published = self.seed == 0 and not self.volumes
         svm = "svm1" if published else self.names.svm()
         name = (
             "flexvol7" if published else f"{self.names.owner()}_{rng.choice(['data', 'vol', 'flex', 'pv'])}{number + 1}"
         )
-        ops = ops_limit or float(np.exp(rng.uniform(np.log(600), np.log(30_000))))
         by_bytes = rng.random() < 0.25
         disk = Disk(ops, ops * (56e3 if by_bytes else 400e3), float(rng.uniform(0.0004, 0.003)))
         family = self.style.volume_family
@@ -298,7 +305,7 @@ class World:
         depth = job_ops * headroom * crowded_s * float(rng.uniform(1.2, 2.0))
         load = self.add_load("", depth, op_bytes, float(rng.uniform(0, 0.1)), volume, 0.0)
         day = rate * (1 + rng.uniform(0.02, 0.12) * np.sin((self._clock() / 86_400 + rng.random()) * 2 * np.pi))
-        arrivals = np.maximum(day * (1 + 0.04 * self._noise(rng)), rate * 0.2)
+        arrivals = np.maximum(day * (1 + 0.04 * self._noise(self.rng(f"arrivals {number}"))), rate * 0.2)
         self.flows.append(Flow(arrivals, rate * 6, rate * headroom, job_ops / rate, load))
         streaming, ingest = ("streaming", "ingest") if published else (self.names.space(), self.names.space())
         job = "enricher" if published else self.names.job()
@@ -415,7 +422,7 @@ class World:
         return [at - self.start_s for at in run_times(schedule.expression, schedule.timezone, self.start_s, end_s)]
 
     def pressure(self, machine: Machine, part: float, flow: int) -> tuple[float, float]:
-        """The outstanding operations at which `machine` leaves the job only `part` of its need, and its own ops/s then."""
+        """How many outstanding operations of `machine` leave the job only `part` of its need; its own ops/s then."""
         victim = self.flows[flow]
         load = self.loads[victim.load]
         volume = load.homes[0][1]
