@@ -14,7 +14,6 @@ from afoot.telemetry import limits
 from afoot.telemetry.avro_values import Broken, block, long, text
 from afoot.telemetry.canonical import KINDS
 from afoot.telemetry.labelsets import bounded
-from afoot.telemetry.payload import whole
 from afoot.telemetry.rows import Decoded, Labels, MetricKind, MetricPoint, Row, Stats
 from afoot.telemetry.values import Refused, checked_ns, name, number
 
@@ -59,7 +58,7 @@ class Reader:
             raise DecodeError(f"{self._format}: the message ends inside a row, at byte {len(value)}") from None
         except Broken as error:
             raise DecodeError(f"{self._format}: {error}") from None
-        return whole(Decoded(rows, refused), self._format)
+        return Decoded(rows, refused)
 
     def _points(self, value: bytes, many: bool) -> tuple[list[Row], list[str]]:
         rows: list[Row] = []

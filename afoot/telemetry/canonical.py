@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from afoot.telemetry.collected import UNREADABLE, Collected, each
 from afoot.telemetry.inventory import TABLES, heartbeat, removed, table_of, upserted
 from afoot.telemetry.labelsets import LabelCache
 from afoot.telemetry.limits import NAME_CHARS
-from afoot.telemetry.payload import check_rows, shown, whole
+from afoot.telemetry.payload import shown
 from afoot.telemetry.rows import (
     Decoded,
     FlowRecord,
@@ -21,7 +22,7 @@ from afoot.telemetry.rows import (
     Stats,
 )
 from afoot.telemetry.transports import transport
-from afoot.telemetry.values import Refused, body, checked_ns, count, epoch_ns, integer, name, number
+from afoot.telemetry.values import Malformed, Refused, body, checked_ns, count, epoch_ns, integer, name, number
 
 Reader = Callable[[list[Any], str], Decoded]
 SCHEMAS = {
@@ -45,7 +46,7 @@ def reader(kind: str) -> Reader:
         "flows": _flow,
         "inventory": _change,
     }
-    return lambda found, format_name: _rows(found, format_name, read[kind], cache)
+    return lambda found, format_name: each(found, format_name, "row", lambda item: read[kind](item, cache))
 
 
 def stats(value: Any) -> Stats | None:
@@ -53,7 +54,7 @@ def stats(value: Any) -> Stats | None:
     if value is None:
         return None
     if type(value) is not dict:
-        raise Refused(f"stats are {shown(value)}; an object with {', '.join(Stats._fields)} is expected")
+        raise Malformed(f"stats are {shown(value)}; an object with {', '.join(Stats._fields)} is expected")
     found = Stats(*(number(value.get(field), f"stats.{field}") for field in Stats._fields))
     if found.count <= 0 or found.period_s <= 0:
         raise Refused(f"stats have count {found.count} and period_s {found.period_s}; more than 0 is expected")
@@ -61,10 +62,9 @@ def stats(value: Any) -> Stats | None:
 
 
 def _points(found: list[Any], format_name: str, cache: LabelCache) -> Decoded:
-    check_rows(len(found), format_name)
-    rows: list[Row] = []
-    refused: list[str] = []
-    append = rows.append
+    collected = Collected(format_name)
+    collected.check(len(found))
+    append = collected.rows.append
     known = cache.known
     for index, point in enumerate(found):
         try:
@@ -73,10 +73,10 @@ def _points(found: list[Any], format_name: str, cache: LabelCache) -> Decoded:
                 name(metric_name)
             unit = point.get("unit", "")
             if type(unit) is not str or len(unit) > NAME_CHARS:
-                raise Refused(f"unit is {shown(unit)}; text is expected")
+                raise Malformed(f"unit is {shown(unit)}; text is expected")
             kind = point.get("kind", "unknown")
             if kind not in KINDS:
-                raise Refused(f"kind is {shown(kind)}; allowed are {', '.join(KINDS)}")
+                raise Malformed(f"kind is {shown(kind)}; allowed are {', '.join(KINDS)}")
             mapping = point["labels"]
             key = tuple(mapping.items())
             labels = known.get(key)
@@ -95,23 +95,9 @@ def _points(found: list[Any], format_name: str, cache: LabelCache) -> Decoded:
                     (metric_name, unit, kind, labels, time_ns, value, None if sent is None else stats(sent)),
                 )
             )
-        except (Refused, LookupError, TypeError, AttributeError) as error:
-            refused.append(f"row {index}: {_reason(error, point)}")
-    return whole(Decoded(rows, refused), format_name)
-
-
-def _rows(
-    found: list[Any], format_name: str, read: Callable[[Mapping[str, Any], LabelCache], Row], cache: LabelCache
-) -> Decoded:
-    check_rows(len(found), format_name)
-    rows: list[Row] = []
-    refused: list[str] = []
-    for index, item in enumerate(found):
-        try:
-            rows.append(read(item, cache))
-        except (Refused, LookupError, TypeError, AttributeError) as error:
-            refused.append(f"row {index}: {_reason(error, item)}")
-    return whole(Decoded(rows, refused), format_name)
+        except UNREADABLE as error:
+            collected.refuse(f"row {index}", error, point)
+    return collected.decoded()
 
 
 def _log(item: Mapping[str, Any], cache: LabelCache) -> LogRecord:
@@ -158,17 +144,17 @@ def _change(item: Mapping[str, Any], cache: LabelCache) -> InventoryChange:
     if op == "delete":
         key = item["key"]
         if type(key) is not list or len(key) != len(TABLES[table]):
-            raise Refused(f"key is {shown(key)}; an array of {', '.join(TABLES[table]) or 'nothing'} is expected")
+            raise Malformed(f"key is {shown(key)}; an array of {', '.join(TABLES[table]) or 'nothing'} is expected")
         return removed(table, dict(zip(TABLES[table], key, strict=True)), time_ms)
     if op == "upsert":
         row = item["row"]
         if type(row) is not dict:
-            raise Refused(f"row is {shown(row)}; an object of columns is expected")
+            raise Malformed(f"row is {shown(row)}; an object of columns is expected")
         snapshot = item.get("snapshot", False)
         if type(snapshot) is not bool:
-            raise Refused(f"snapshot is {shown(snapshot)}; true or false is expected")
+            raise Malformed(f"snapshot is {shown(snapshot)}; true or false is expected")
         return upserted(table, row, time_ms, snapshot)
-    raise Refused(f"op is {shown(op)}; allowed are upsert, delete, truncate, heartbeat")
+    raise Malformed(f"op is {shown(op)}; allowed are upsert, delete, truncate, heartbeat")
 
 
 def _known(value: Any, what: str) -> int | None:
@@ -177,7 +163,7 @@ def _known(value: Any, what: str) -> int | None:
 
 def _text(value: Any, what: str) -> str:
     if type(value) is not str:
-        raise Refused(f"{what} is {shown(value)}; text is expected")
+        raise Malformed(f"{what} is {shown(value)}; text is expected")
     return value
 
 
@@ -189,15 +175,5 @@ def _labels(mapping: Any, cache: LabelCache) -> Labels:
 def _text_map(mapping: Any) -> dict[str, str]:
     for key, value in mapping.items():
         if type(value) is not str:
-            raise Refused(f"label {shown(key)} is {shown(value)}; text is expected")
+            raise Malformed(f"label {shown(key)} is {shown(value)}; text is expected")
     return dict(mapping)
-
-
-def _reason(error: Exception, item: Any) -> str:
-    if isinstance(error, Refused):
-        return str(error)
-    if not isinstance(item, dict):
-        return f"found {shown(item)}; an object is expected"
-    if isinstance(error, KeyError):
-        return f"{error.args[0]} is missing"
-    return f"labels are {shown(item.get('labels'))}; an object of texts is expected"

@@ -14,11 +14,12 @@ import orjson
 
 from afoot.errors import DecodeError
 from afoot.telemetry import limits
+from afoot.telemetry.collected import UNREADABLE, Collected
 from afoot.telemetry.labelsets import LabelCache
-from afoot.telemetry.payload import check_rows, shown, whole
+from afoot.telemetry.payload import shown
 from afoot.telemetry.rows import Decoded, FlowRecord, Labels, LogRecord, MetricKind, MetricPoint, Row
 from afoot.telemetry.transports import transport
-from afoot.telemetry.values import Refused, body, checked_ns, count, integer, label, name, number
+from afoot.telemetry.values import Malformed, Refused, body, checked_ns, count, integer, label, name, number
 
 Json = dict[str, Any]
 
@@ -33,7 +34,7 @@ _TEMPORALITY = {
     "AGGREGATION_TEMPORALITY_CUMULATIVE": "cumulative",
 }
 _SEVERITIES = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")  # four numbers each, from 1
-_ENTITY_ATTRIBUTES = "entity."
+_SEVERITY_ENUM = "SEVERITY_NUMBER_"
 
 
 class Reader:
@@ -45,17 +46,16 @@ class Reader:
 
     def metrics(self, document: object) -> Decoded:
         """The points of an ExportMetricsServiceRequest."""
-        rows: list[Row] = []
-        refused: list[str] = []
+        collected = Collected(self._format)
         for resource, groups in self._resources(document, "resourceMetrics", "scopeMetrics"):
             for group in groups:
-                for metric in _list(group, "metrics"):
+                for index, metric in enumerate(_list(group, "metrics")):
                     try:
-                        self._metric(metric, resource, rows, refused)
-                    except Refused as error:
-                        refused.append(f"metric {shown(_get(metric, 'name'))}: {error}")
-                    check_rows(len(rows) + len(refused), self._format)
-        return whole(Decoded(rows, refused), self._format)
+                        self._metric(metric, resource, collected)
+                    except UNREADABLE as error:
+                        collected.refuse(f"metric {index}", error, metric)
+                    collected.check()
+        return collected.decoded()
 
     def logs(self, document: object) -> Decoded:
         """The records of an ExportLogsServiceRequest."""
@@ -74,11 +74,11 @@ class Reader:
         except Refused as error:
             raise DecodeError(f"{self._format}: {outer}: {error}") from None
 
-    def _metric(self, metric: Json, resource: _Resource, rows: list[Row], refused: list[str]) -> None:
+    def _metric(self, metric: Json, resource: _Resource, collected: Collected) -> None:
         metric_name = name(_get(metric, "name"))
         unit = metric.get("unit") or ""
         if type(unit) is not str or len(unit) > limits.NAME_CHARS:
-            raise Refused(f"unit is {shown(unit)}; text is expected")
+            raise Malformed(f"unit is {shown(unit)}; text is expected")
         for data_kind, read in (
             ("gauge", self._numbers),
             ("sum", self._numbers),
@@ -89,9 +89,9 @@ class Reader:
             data = metric.get(data_kind)
             if data is not None:
                 points = _list(data, "dataPoints")
-                read(metric_name, unit, _kind(data_kind, data), points, resource, rows, refused)
+                read(metric_name, unit, _kind(data_kind, data), points, resource, collected)
                 return
-        raise Refused(
+        raise Malformed(
             f"it has keys {sorted(metric)[:8]}; gauge, sum, histogram, exponentialHistogram or summary is expected"
         )
 
@@ -102,12 +102,11 @@ class Reader:
         kind: MetricKind,
         points: list[Any],
         resource: _Resource,
-        rows: list[Row],
-        refused: list[str],
+        collected: Collected,
     ) -> None:
         known = self._labels.known
         resource_key = resource.key
-        append = rows.append
+        append = collected.rows.append
         last_time: object = None
         time_ns = 0
         for index, point in enumerate(points):
@@ -132,8 +131,8 @@ class Reader:
                 if labels is None:
                     labels = self._labels.add(key, _merged(resource, point))
                 append(_new_point(MetricPoint, (metric_name, unit, kind, labels, time_ns, value, None)))
-            except (Refused, LookupError, TypeError, AttributeError) as error:
-                refused.append(f"metric {shown(metric_name)} point {index}: {_reason(error, point)}")
+            except UNREADABLE as error:
+                collected.refuse(f"metric {shown(metric_name)} point {index}", error, point)
 
     def _histograms(
         self,
@@ -142,10 +141,9 @@ class Reader:
         kind: MetricKind,
         points: list[Any],
         resource: _Resource,
-        rows: list[Row],
-        refused: list[str],
+        collected: Collected,
     ) -> None:
-        self._distributions(metric_name, unit, kind, points, resource, rows, refused, _bounds_and_counts)
+        self._distributions(metric_name, unit, kind, points, resource, collected, _bounds_and_counts)
 
     def _exponential_histograms(
         self,
@@ -154,10 +152,9 @@ class Reader:
         kind: MetricKind,
         points: list[Any],
         resource: _Resource,
-        rows: list[Row],
-        refused: list[str],
+        collected: Collected,
     ) -> None:
-        self._distributions(metric_name, unit, kind, points, resource, rows, refused, _exponential_bounds_and_counts)
+        self._distributions(metric_name, unit, kind, points, resource, collected, _exponential_bounds_and_counts)
 
     def _distributions(
         self,
@@ -166,8 +163,7 @@ class Reader:
         kind: MetricKind,
         points: list[Any],
         resource: _Resource,
-        rows: list[Row],
-        refused: list[str],
+        collected: Collected,
         buckets: Callable[[Json], list[tuple[float, int]]],
     ) -> None:
         count_name, sum_name, bucket_name = metric_name + "_count", metric_name + "_sum", metric_name + "_bucket"
@@ -190,10 +186,10 @@ class Reader:
                         raise Refused(f"its buckets hold {running} values, but count is {total}")
                     labels = self._point_labels(resource, point, "le", "+Inf")
                     found.append(MetricPoint(bucket_name, "1", kind, labels, time_ns, float(total)))
-                rows.extend(found)
-                check_rows(len(rows), self._format)
-            except (Refused, LookupError, TypeError, AttributeError) as error:
-                refused.append(f"metric {shown(metric_name)} point {index}: {_reason(error, point)}")
+                collected.rows.extend(found)
+                collected.check()
+            except UNREADABLE as error:
+                collected.refuse(f"metric {shown(metric_name)} point {index}", error, point)
 
     def _summaries(
         self,
@@ -202,8 +198,7 @@ class Reader:
         kind: MetricKind,
         points: list[Any],
         resource: _Resource,
-        rows: list[Row],
-        refused: list[str],
+        collected: Collected,
     ) -> None:
         for index, point in enumerate(points):
             try:
@@ -219,10 +214,10 @@ class Reader:
                     value = number(part.get("value", 0), "the quantile's value")
                     labels = self._point_labels(resource, point, "quantile", quantile)
                     found.append(MetricPoint(metric_name, unit, "gauge", labels, time_ns, value))
-                rows.extend(found)
-                check_rows(len(rows), self._format)
-            except (Refused, LookupError, TypeError, AttributeError) as error:
-                refused.append(f"metric {shown(metric_name)} point {index}: {_reason(error, point)}")
+                collected.rows.extend(found)
+                collected.check()
+            except UNREADABLE as error:
+                collected.refuse(f"metric {shown(metric_name)} point {index}", error, point)
 
     def _point_labels(self, resource: _Resource, point: Json, extra: str = "", extra_value: str = "") -> Labels:
         key = (resource.key, _dumps(point.get("attributes")), extra, extra_value)
@@ -235,18 +230,17 @@ class Reader:
         return labels
 
     def _records(self, document: object, read: Callable[[_Resource, Json], Row]) -> Decoded:
-        rows: list[Row] = []
-        refused: list[str] = []
+        collected = Collected(self._format)
         for resource, groups in self._resources(document, "resourceLogs", "scopeLogs"):
             for group in groups:
                 records = _list(group, "logRecords")
-                check_rows(len(rows) + len(refused) + len(records), self._format)
+                collected.check(len(records))
                 for index, record in enumerate(records):
                     try:
-                        rows.append(read(resource, record))
-                    except (Refused, LookupError, TypeError, AttributeError) as error:
-                        refused.append(f"log record {index}: {_reason(error, record)}")
-        return whole(Decoded(rows, refused), self._format)
+                        collected.rows.append(read(resource, record))
+                    except UNREADABLE as error:
+                        collected.refuse(f"log record {index}", error, record)
+        return collected.decoded()
 
     def _log(self, resource: _Resource, record: Json) -> LogRecord:
         severity = record.get("severityText") or _severity(record.get("severityNumber"))
@@ -288,13 +282,13 @@ class _Resource:
         try:
             self.key = _dumps(self.attributes)
         except TypeError:
-            raise Refused("the resource's attributes are nested too deeply") from None
+            raise Malformed("the resource's attributes are nested too deeply") from None
 
 
 def renamed(document: Any, depth: int = 0) -> Any:
     """A document with the proto's snake_case keys as OTLP/JSON's camelCase keys; no key of OTLP is the sender's."""
     if depth > 4 * limits.DEPTH:
-        raise Refused("it is nested too deeply")
+        raise Malformed("it is nested too deeply")
     if isinstance(document, dict):
         return {_camel(key): renamed(value, depth + 1) for key, value in document.items()}
     if isinstance(document, list):
@@ -311,7 +305,7 @@ def _camel(key: str) -> str:
 
 def _get(value: Any, key: str) -> Any:
     if not isinstance(value, dict):
-        raise Refused(f"found {shown(value)}; an object is expected")
+        raise Malformed(f"found {shown(value)}; an object is expected")
     return value.get(key)
 
 
@@ -320,7 +314,7 @@ def _list(value: Any, key: str) -> list[Any]:
     if found is None:
         return _EMPTY
     if not isinstance(found, list):
-        raise Refused(f"{key} is {shown(found)}; an array is expected")
+        raise Malformed(f"{key} is {shown(found)}; an array is expected")
     return found
 
 
@@ -344,7 +338,7 @@ def _value(point: Json) -> float:
         return number(integer(value, "asInt"), "asInt")
     if "asDouble" not in point:
         _check_flags(point)
-        raise Refused("it has neither asDouble nor asInt")
+        raise Malformed("it has neither asDouble nor asInt")
     return number(point["asDouble"], "asDouble")
 
 
@@ -374,7 +368,7 @@ def _pairs(attributes: Any) -> list[tuple[str, Any]]:
     if attributes is None:
         return _EMPTY
     if not isinstance(attributes, list):
-        raise Refused(f"attributes are {shown(attributes)}; an array of key and value is expected")
+        raise Malformed(f"attributes are {shown(attributes)}; an array of key and value is expected")
     if len(attributes) > limits.LABELS:
         raise Refused(f"{len(attributes)} attributes; at most {limits.LABELS} are allowed")
     return [(name(_get(pair, "key"), "an attribute's key"), pair.get("value")) for pair in attributes]
@@ -387,7 +381,7 @@ def _plain(value: Any, depth: int = 0) -> Any:
     if depth > limits.DEPTH:
         raise Refused(f"a value is nested over {limits.DEPTH} deep")
     if not isinstance(value, dict):
-        raise Refused(f"a value is {shown(value)}; an object such as {{'stringValue': ...}} is expected")
+        raise Malformed(f"a value is {shown(value)}; an object such as {{'stringValue': ...}} is expected")
     for kind, content in value.items():
         if kind == "stringValue" and isinstance(content, str):
             return content
@@ -406,7 +400,7 @@ def _plain(value: Any, depth: int = 0) -> Any:
                 name(_get(pair, "key"), "a key"): _plain(pair.get("value"), depth + 1)
                 for pair in _list(content, "values")
             }
-    raise Refused(f"a value has keys {sorted(value)[:3]}; an AnyValue such as stringValue is expected")
+    raise Malformed(f"a value has keys {sorted(value)[:3]}; an AnyValue such as stringValue is expected")
 
 
 def _bounds_and_counts(point: Json) -> list[tuple[float, int]]:
@@ -415,7 +409,7 @@ def _bounds_and_counts(point: Json) -> list[tuple[float, int]]:
     if not counts and not bounds:
         return []
     if len(counts) != len(bounds) + 1:
-        raise Refused(f"{len(bounds)} bounds and {len(counts)} bucket counts; one count more than bounds is expected")
+        raise Malformed(f"{len(bounds)} bounds and {len(counts)} bucket counts; one count more than bounds is expected")
     return [
         (number(bound, "a bound"), count(within, "a bucket's count"))
         for bound, within in zip(bounds, counts[:-1], strict=True)
@@ -429,7 +423,7 @@ def _exponential_bounds_and_counts(point: Json) -> list[tuple[float, int]]:
     """
     scale = integer(point.get("scale", 0), "scale")
     if not -32 <= scale <= 32:
-        raise Refused(f"scale is {scale}; -32 to 32 is allowed")
+        raise Malformed(f"scale is {scale}; -32 to 32 is allowed")
     negative, positive = _side(point, "negative"), _side(point, "positive")
     found: list[tuple[float, int]] = []
     for index, within in reversed(negative):  # from the most negative up: values >= -2^((i+1)/2^s), < -2^(i/2^s)
@@ -469,15 +463,9 @@ def _bound_text(bound: float) -> str:
 
 
 def _severity(value: Any) -> str:
-    severity = integer(value, "severityNumber") if type(value) is not str or value.isdigit() else 0
+    if value is None:
+        return ""
+    if type(value) is str and value.startswith(_SEVERITY_ENUM):
+        return value.removeprefix(_SEVERITY_ENUM)
+    severity = integer(value, "severityNumber")
     return _SEVERITIES[(severity - 1) // 4] if 1 <= severity <= 24 else ""
-
-
-def _reason(error: Exception, item: Any) -> str:
-    if isinstance(error, Refused):
-        return str(error)
-    if not isinstance(item, dict):
-        return f"found {shown(item)}; an object is expected"
-    if isinstance(error, KeyError):
-        return f"{error.args[0]} is missing"
-    return f"its fields are not of the kinds that OTLP has: {error}"

@@ -13,7 +13,7 @@ import zstandard
 
 from afoot.errors import DecodeError
 from afoot.telemetry import limits
-from afoot.telemetry.rows import Decoded, Message
+from afoot.telemetry.rows import Message
 
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
@@ -97,14 +97,6 @@ def check_rows(count: int, format_name: str) -> None:
     """DecodeError if a message holds more rows than are read."""
     if count > limits.ROWS:
         raise DecodeError(f"{format_name}: {count} rows; at most {limits.ROWS} a message are read")
-
-
-def whole(decoded: Decoded, format_name: str) -> Decoded:
-    """`decoded` itself; DecodeError where nothing in it could be read, so that the message is kept as a dead letter."""
-    if decoded.refused and not decoded.rows:
-        more = f" (and {len(decoded.refused) - 1} more)" if len(decoded.refused) > 1 else ""
-        raise DecodeError(f"{format_name}: no row is readable: {decoded.refused[0]}{more}")
-    return decoded
 
 
 def shown(value: object) -> str:

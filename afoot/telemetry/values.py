@@ -25,7 +25,11 @@ _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 
 
 class Refused(ValueError):
-    """One row that cannot be read; its text is the reason in the books."""
+    """One row that cannot be taken, such as a value of NaN or a missing time; its text is the reason in the books."""
+
+
+class Malformed(Refused):
+    """One row that is not as its format has rows: a field is missing or of another kind."""
 
 
 def number(value: object, what: str = "value") -> float:
@@ -41,10 +45,10 @@ def number(value: object, what: str = "value") -> float:
         if value.strip("+-").lower() in ("nan", "inf", "infinity"):
             raise Refused(f"{what} is {shown(value)}; finite numbers only")
         if len(value) > 400 or not _NUMBER.fullmatch(value):
-            raise Refused(f"{what} is {shown(value)}, not a number")
+            raise Malformed(f"{what} is {shown(value)}, not a number")
         result = float(value)
     else:
-        raise Refused(f"{what} is {shown(value)}, not a number")
+        raise Malformed(f"{what} is {shown(value)}, not a number")
     if not math.isfinite(result):
         raise Refused(f"{what} is {result}; finite numbers only")
     return result
@@ -61,7 +65,7 @@ def integer(value: object, what: str) -> int:
             pass
     if type(value) is float and value.is_integer() and abs(value) <= _SAFE_FLOAT_INT:
         return int(value)
-    raise Refused(f"{what} is {shown(value)}, not an integer")
+    raise Malformed(f"{what} is {shown(value)}, not an integer")
 
 
 def count(value: object, what: str) -> int:
@@ -89,7 +93,7 @@ def epoch_ns(value: object, per_second: int, what: str = "time") -> int:
         if fraction:
             result += int(fraction.ljust(9, "0")) // per_second
     else:
-        raise Refused(f"{what} is {shown(value)}; an epoch time is expected")
+        raise Malformed(f"{what} is {shown(value)}; an epoch time is expected")
     return checked_ns(result, what)
 
 
@@ -106,7 +110,7 @@ def rfc3339_ns(value: object, what: str = "time", zone: str | None = None) -> in
     """An RFC 3339 time as nanoseconds, exact to nine digits; without an offset it is read in `zone` or refused."""
     match = _RFC3339.fullmatch(value) if type(value) is str else None
     if match is None:
-        raise Refused(f"{what} is {shown(value)}; a time like 2026-01-31T23:59:59.123456789Z is expected")
+        raise Malformed(f"{what} is {shown(value)}; a time like 2026-01-31T23:59:59.123456789Z is expected")
     day, hour, minute, second, fraction, offset = match.groups()
     offset = offset or zone
     if offset is None:
@@ -146,7 +150,7 @@ def label(value: Any) -> str:
 def name(value: object, what: str = "name") -> str:
     """A metric's name: text that is not empty and not over the limit."""
     if type(value) is not str or not value:
-        raise Refused(f"{what} is {shown(value)}; text is expected")
+        raise Malformed(f"{what} is {shown(value)}; text is expected")
     if len(value) > limits.NAME_CHARS:
         raise Refused(f"{what} has {len(value)} characters; at most {limits.NAME_CHARS} are allowed")
     return value

@@ -10,11 +10,12 @@ from __future__ import annotations
 from typing import Any
 
 from afoot.errors import DecodeError
+from afoot.telemetry.collected import UNREADABLE, Collected
 from afoot.telemetry.formats import Decoder
 from afoot.telemetry.labelsets import LabelCache
-from afoot.telemetry.payload import lines, parse, shown, whole
+from afoot.telemetry.payload import lines, parse, shown
 from afoot.telemetry.rows import Decoded, Labels, Message, MetricPoint, Stats
-from afoot.telemetry.values import Refused, epoch_ns, name, number
+from afoot.telemetry.values import Malformed, Refused, epoch_ns, name, number
 
 KINDS = ("metrics",)
 OPTIONS: dict[str, str] = {}
@@ -42,24 +43,25 @@ def make(kind: str, options: dict[str, str]) -> Decoder:
     cache = LabelCache()
 
     def decode(message: Message) -> Decoded:
-        rows: list[Any] = []
-        refused: list[str] = []
+        collected = Collected(_FORMAT)
         for index, line in enumerate(lines(message, _FORMAT), start=1):
             try:
-                rows.append(_point(parse(line, _FORMAT), cache))
-            except (Refused, DecodeError) as error:
-                refused.append(f"line {index}: {error}")
-        return whole(Decoded(rows, refused), _FORMAT)
+                collected.rows.append(_point(parse(line, "JSON"), cache))
+            except DecodeError as error:  # of one line; the others may be read
+                collected.refuse(f"line {index}", Malformed(str(error)))
+            except UNREADABLE as error:
+                collected.refuse(f"line {index}", error)
+        return collected.decoded()
 
     return decode
 
 
 def _point(record: Any, cache: LabelCache) -> MetricPoint:
     if type(record) is not dict:
-        raise Refused(f"found {shown(record)}; an object is expected")
+        raise Malformed(f"found {shown(record)}; an object is expected")
     value = record.get("value")
     if type(value) is not dict:
-        raise Refused(f"value is {shown(value)}; an object with count, sum, min and max is expected")
+        raise Malformed(f"value is {shown(value)}; an object with count, sum, min and max is expected")
     stats = Stats(
         number(value.get("count"), "count"),
         number(value.get("sum"), "sum"),
@@ -87,13 +89,13 @@ def _unit(sent: Any) -> str:
 def _labels(record: dict[str, Any], cache: LabelCache) -> Labels:
     dimensions = record.get("dimensions", {})
     if type(dimensions) is not dict:
-        raise Refused(f"dimensions are {shown(dimensions)}; an object is expected")
+        raise Malformed(f"dimensions are {shown(dimensions)}; an object is expected")
     account, region, namespace = record.get("account_id"), record.get("region"), record.get("namespace")
     key = (account, region, namespace, *dimensions.items())
     try:
         labels = cache.known.get(key)
     except TypeError:
-        raise Refused("account_id, region, namespace and dimensions must be text") from None
+        raise Malformed("account_id, region, namespace and dimensions must be text") from None
     if labels is None:
         mapping = {
             "cloud.account.id": account,
@@ -103,6 +105,6 @@ def _labels(record: dict[str, Any], cache: LabelCache) -> Labels:
         }
         for label_name, text in mapping.items():
             if type(text) is not str:
-                raise Refused(f"{label_name} is {shown(text)}; text is expected")
+                raise Malformed(f"{label_name} is {shown(text)}; text is expected")
         labels = cache.add(key, mapping)
     return labels

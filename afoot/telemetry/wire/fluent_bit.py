@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from afoot.telemetry.collected import each
 from afoot.telemetry.formats import Decoder
 from afoot.telemetry.labelsets import LabelCache
-from afoot.telemetry.payload import documents, shown, whole
+from afoot.telemetry.payload import documents, shown
 from afoot.telemetry.rows import Decoded, LogRecord, Message
-from afoot.telemetry.values import Refused, body, epoch_ns, label, rfc3339_ns
+from afoot.telemetry.values import Malformed, body, epoch_ns, label, rfc3339_ns
 
 KINDS = ("logs",)
 OPTIONS = {"timestamp_key": 'the key that the output adds, as its Timestamp_Key: "@timestamp" unless told otherwise'}
@@ -35,23 +36,12 @@ def make(kind: str, options: dict[str, str]) -> Decoder:
     time_key = options.get("timestamp_key", "@timestamp")
 
     def decode(message: Message) -> Decoded:
-        rows: list[Any] = []
-        refused: list[str] = []
-        for index, record in enumerate(documents(message, _FORMAT)):
-            try:
-                rows.append(_record(record, time_key, cache))
-            except Refused as error:
-                refused.append(f"record {index}: {error}")
-        return whole(Decoded(rows, refused), _FORMAT)
+        return each(documents(message, _FORMAT), _FORMAT, "record", lambda record: _record(record, time_key, cache))
 
     return decode
 
 
-def _record(record: Any, time_key: str, cache: LabelCache) -> LogRecord:
-    if type(record) is not dict:
-        raise Refused(f"found {shown(record)}; an object is expected")
-    if time_key not in record:
-        raise Refused(f"{time_key} is missing")
+def _record(record: dict[str, Any], time_key: str, cache: LabelCache) -> LogRecord:
     sent = record[time_key]
     time_ns = rfc3339_ns(sent, time_key, "Z") if type(sent) is str else epoch_ns(sent, 1, time_key)
     content = next((record[key] for key in _BODY_KEYS if key in record), None)
@@ -72,7 +62,7 @@ def _labels(record: dict[str, Any]) -> dict[str, str]:
         mapping["host.name"] = label(host)
     kubernetes = record.get("kubernetes", {})
     if type(kubernetes) is not dict:
-        raise Refused(f"kubernetes is {shown(kubernetes)}; an object is expected")
+        raise Malformed(f"kubernetes is {shown(kubernetes)}; an object is expected")
     for sent, own in _KUBERNETES.items():
         if sent in kubernetes:
             mapping[own] = label(kubernetes[sent])

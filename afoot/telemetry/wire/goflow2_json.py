@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from afoot.telemetry.collected import each
 from afoot.telemetry.formats import Decoder
 from afoot.telemetry.labelsets import LabelCache
-from afoot.telemetry.payload import documents, shown, whole
+from afoot.telemetry.payload import documents
 from afoot.telemetry.rows import Decoded, FlowRecord, Message
 from afoot.telemetry.transports import transport
-from afoot.telemetry.values import Refused, checked_ns, count, label, name
+from afoot.telemetry.values import checked_ns, count, label, name
 
 KINDS = ("flows",)
 OPTIONS: dict[str, str] = {}
@@ -26,21 +27,12 @@ def make(kind: str, options: dict[str, str]) -> Decoder:
     cache = LabelCache()
 
     def decode(message: Message) -> Decoded:
-        rows: list[Any] = []
-        refused: list[str] = []
-        for index, record in enumerate(documents(message, _FORMAT)):
-            try:
-                rows.append(_flow(record, cache))
-            except Refused as error:
-                refused.append(f"flow {index}: {error}")
-        return whole(Decoded(rows, refused), _FORMAT)
+        return each(documents(message, _FORMAT), _FORMAT, "flow", lambda record: _flow(record, cache))
 
     return decode
 
 
-def _flow(record: Any, cache: LabelCache) -> FlowRecord:
-    if type(record) is not dict:
-        raise Refused(f"found {shown(record)}; an object is expected")
+def _flow(record: dict[str, Any], cache: LabelCache) -> FlowRecord:
     field = record.get
     received = count(field("time_received_ns", 0), "time_received_ns")
     end = count(field("time_flow_end_ns", 0), "time_flow_end_ns") or received
