@@ -63,7 +63,11 @@ def _link(folder: Path, *files: Path) -> None:
 
 
 if __name__ == "__main__":
+    # A folder that is named is assembled there, as an image wants it.
     try:
-        print(flink_home())
+        if len(sys.argv) > 1:
+            assemble(wheel_home(), Path(sys.argv[1]))
+        else:
+            print(flink_home())
     except AfootError as error:
         sys.exit(str(error))

@@ -103,11 +103,12 @@ def main(groups: Iterable[str]) -> None:
     """Fetch what is missing of these groups (none named: of all), verify all of them; one line on stderr says so."""
     wanted = select(list(groups) or dict.fromkeys(jar.group for jar in lock()))
     missing = [jar for jar in wanted if not jar.path.exists()]
+    terminal = sys.stderr.isatty()
     for number, jar in enumerate(missing, 1):
-        if sys.stderr.isatty():
+        if terminal:
             print(f"\r\033[Kjars: {number} of {len(missing)}: {jar.name}", end="", file=sys.stderr, flush=True)
         fetch(jar)
-    if missing and sys.stderr.isatty():
+    if missing and terminal:
         print("\r\033[K", end="", file=sys.stderr)
     for jar in wanted:
         verify(jar, jar.path)
@@ -115,7 +116,11 @@ def main(groups: Iterable[str]) -> None:
 
 
 if __name__ == "__main__":
+    # --path GROUP prints a class path; group names alone fetch and verify.
     try:
-        main(sys.argv[1:])
+        if sys.argv[1:2] == ["--path"]:
+            print(":".join(str(path) for path in jars(*sys.argv[2:])))
+        else:
+            main(sys.argv[1:])
     except AfootError as error:
         sys.exit(f"jars: {error}")

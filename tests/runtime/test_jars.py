@@ -74,7 +74,7 @@ def test_a_registry_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatc
 
 
 def test_an_unknown_group_names_those_there_are() -> None:
-    with pytest.raises(UsageError, match="no group 'flinc' of jars; there are flink, flink-s3, kafka, s3proxy"):
+    with pytest.raises(UsageError, match="no group 'flinc' of jars; there are flink, flink-s3, kafka, s3proxy, debezium"):
         main(["flinc"])
 
 
