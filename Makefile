@@ -41,5 +41,5 @@ clean: ## Remove what setup made in this folder; the cache of jars stays
 	@touch $@
 
 .venv/.complete: .tools/.complete pyproject.toml uv.lock
-	@$(UV) sync --frozen --quiet --python "$(PYTHON)"
+	@if [ -t 2 ]; then quiet=; else quiet=--quiet; fi; $(UV) sync --frozen $$quiet --python "$(PYTHON)"
 	@touch $@
