@@ -11,7 +11,7 @@ import orjson
 from afoot.errors import DecodeError, UsageError
 from afoot.inventory import cron
 from afoot.inventory.placement import COMPONENTS, KINDS, TYPES, Chain, Entity, Placement, Scopes, Tenant, derived_type
-from afoot.inventory.resolve import Resolution, Resolver, addresses_of, match_of
+from afoot.inventory.resolve import HOST_TYPES, Resolution, Resolver, addresses_of, match_of
 from afoot.inventory.versions import ALWAYS, Clock, Key, Row, Table
 from afoot.telemetry.rows import InventoryChange, Labels
 
@@ -70,7 +70,8 @@ class Graph:
 
     def apply(self, change: InventoryChange) -> None:
         """Take in one change, in commit order. What cannot be used is in `problems`, and changes nothing else."""
-        table_name, op, key, columns, time_ms, snapshot = change
+        table_name, op, _, columns, time_ms, snapshot = change
+        key = tuple(change.key)  # a list where the change came by JSON
         if self.heard_ms is None or time_ms > self.heard_ms:
             self.heard_ms = time_ms
         if op == "heartbeat" or table_name == "heartbeat":
@@ -80,7 +81,7 @@ class Graph:
             self._report(f"{table_name!r} is no inventory table; allowed: {', '.join(COLUMNS)}; the change is ignored")
         elif op == "truncate":
             if table.truncate(time_ms):
-                self._note(time_ms, placing=table_name != "schedule", labelling=table_name == "entity")
+                self._note(time_ms, placing=table_name != "schedule", labelling=table_name != "schedule")
         elif len(key) != len(KEY_COLUMNS[table_name]) or not all(isinstance(part, str) and part for part in key):
             names = ", ".join(KEY_COLUMNS[table_name])
             self._report(f"a row of {table_name} has key {key!r:.80}, needed: {names}; the change is ignored")
@@ -98,7 +99,8 @@ class Graph:
                         labelling=amends or _differ(before, after, LABELLING),
                     )
                 elif table_name == "relation":
-                    self._note(from_ms, placing=True, labelling=False)
+                    names_host = any(derived_type(end) in HOST_TYPES for end in key[:2])
+                    self._note(from_ms, placing=True, labelling=names_host)
                 else:
                     self._note(from_ms, placing=False, labelling=False)
                     if after is not None and after.get("entity_id"):
@@ -281,20 +283,22 @@ class Graph:
             entities[key[0]] = row
             if history.since(at_ms) == ALWAYS:
                 by_snapshot.add(key[0])
-        deleted = {
-            key[0]
-            for key, history in self._tables["entity"].rows.items()
-            if history.known_at(at_ms) and key[0] not in entities
-        }
         relations = (
             (key[0], key[1], key[2], history.since(at_ms))
             for key, _, history in self._tables["relation"].as_of(at_ms)
             if key[2] in KINDS
         )
-        return Placement(entities, relations, deleted, by_snapshot, self._report)
+        return Placement(entities, relations, self._deleted(at_ms, entities), by_snapshot, self._report)
 
     def _resolver(self, at_ms: int) -> Resolver:
-        return Resolver({key[0]: row for key, row, _ in self._tables["entity"].as_of(at_ms)}, self.unresolved)
+        entities = {key[0]: row for key, row, _ in self._tables["entity"].as_of(at_ms)}
+        mentioned = {end for key, _, _ in self._tables["relation"].as_of(at_ms) for end in key[:2]}
+        return Resolver(entities, mentioned - self._deleted(at_ms, entities), self.unresolved)
+
+    def _deleted(self, at_ms: int, entities: Mapping[str, Row]) -> set[str]:
+        """The entities that were there, and are not at that time: their relations do not count."""
+        histories = self._tables["entity"].rows.items()
+        return {key[0] for key, history in histories if key[0] not in entities and history.known_at(at_ms)}
 
     # Memory
 
@@ -303,8 +307,11 @@ class Graph:
         if horizon_ms <= self._horizon_ms:
             return
         self._horizon_ms = horizon_ms
-        for table in self._tables.values():
-            table.forget(horizon_ms)
+        for name in ("relation", "schedule"):
+            self._tables[name].forget(horizon_ms)
+        # An entity must stay known as deleted while relations name it: those of an unknown one would count.
+        ends = {(end,) for key in self._tables["relation"].rows for end in key[:2]}
+        self._tables["entity"].forget(horizon_ms, keep=ends)
         for clock in self._clocks():
             clock.forget(horizon_ms)
         self._index_schedules()

@@ -263,29 +263,29 @@ class Placement:
         With `whole`, what it is part of comes too, with its other parts: of a pod that writes a topic the deployment.
         """
         placed: list[str] = []
-        ahead = deque([(entity_id, whole)])
+        ahead = deque([(entity_id, whole, True)])
         while ahead:
-            at, whole = ahead.popleft()
+            at, whole, is_fed = ahead.popleft()
             if at in offsets:
                 continue
             offsets[at] = offset
-            placed.append(at)
+            if is_fed:
+                placed.append(at)
             for member in self._from(at, "part_of"):
                 if not self._is_storage(member):
                     edges[Edge(member, at, "part_of")] = None
-                    ahead.append((member, False))
+                    ahead.append((member, False, is_fed))
             for owner in self._to(at, "part_of"):
                 if whole and not self._is_storage(owner):
                     edges[Edge(at, owner, "part_of")] = None
-                    ahead.append((owner, True))
+                    ahead.append((owner, True, is_fed))
                 elif self.type(owner) == "deployment":
                     # Heard for its ready members; what else is part of it may be another victim's.
                     edges[Edge(at, owner, "part_of")] = None
                     offsets.setdefault(owner, offset)
-        for at in placed:
             for broker in self._from(at, "owns"):
                 edges[Edge(broker, at, "owns")] = None
-                self._place(broker, offset, offsets, edges, whole=False)
+                ahead.append((broker, False, False))
             for node in self._to(at, "runs_on"):
                 edges[Edge(at, node, "runs_on")] = None
                 offsets.setdefault(node, offset)
@@ -414,10 +414,8 @@ class Placement:
         return found
 
     def _owners(self, entity_id: str) -> set[str]:
-        """The entity, and all it is part of; for a node, what its pods are part of."""
-        ahead = [entity_id]
-        if self.type(entity_id) == "node":
-            ahead += self._from(entity_id, "runs_on")
+        """The entity and all it is part of; of a node, what its pods are part of."""
+        ahead = [entity_id, *self._from(entity_id, "runs_on")]
         seen: set[str] = set()
         while ahead:
             at = ahead.pop()
@@ -457,7 +455,7 @@ class Placement:
 
 
 def find_cycle(ahead: Mapping[str, Iterable[str]]) -> list[str]:
-    """One cycle of a directed graph, its first entity repeated at the end; [] if there is none."""
+    """One cycle of a directed graph, from its least entity to that entity again; [] if there is none."""
     done: set[str] = set()
     for start in ahead:
         if start in done:
@@ -473,7 +471,9 @@ def find_cycle(ahead: Mapping[str, Iterable[str]]) -> list[str]:
                 del on_path[left]
                 done.add(left)
             elif following in on_path:
-                return [*path[on_path[following] :], following]
+                cycle = path[on_path[following] :]
+                first = cycle.index(min(cycle))
+                return [*cycle[first:], *cycle[:first], cycle[first]]
             elif following not in done:
                 on_path[following] = len(path)
                 path.append(following)

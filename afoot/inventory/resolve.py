@@ -25,6 +25,7 @@ VOLUME_ID = ("VolumeId", "volume_id")
 INSTANCE_ID = ("InstanceId", "instance_id", "host.id")
 HOST = ("instance", "host.name", "host")
 ADDRESS = ("address",)
+HOST_TYPES = ("vm", "node", "broker")
 
 
 class Resolution(NamedTuple):
@@ -38,8 +39,8 @@ class Resolution(NamedTuple):
 class Resolver:
     """The label sets of all entities of one instant."""
 
-    def __init__(self, entities: Mapping[str, Row], unresolved: Counter[str]) -> None:
-        """Entity rows by id; what stays unresolved is counted in `unresolved` by reason, once a label set."""
+    def __init__(self, entities: Mapping[str, Row], mentioned: Iterable[str], unresolved: Counter[str]) -> None:
+        """Entity rows by id, and the ids that relations mention; `unresolved` counts label sets by reason."""
         self._unresolved = unresolved
         self._memo: dict[Types, dict[Labels, Resolution]] = {}
         self._plans: dict[Types, list[tuple[_Rule, Types]]] = {}
@@ -62,11 +63,17 @@ class Resolver:
                         self._by_address[address].add((type_, entity_id))
             for address in row.get("addresses") or ():
                 self._by_address[_as_address(address) or address].add((type_, entity_id))
-            if type_ in _HOSTS:
-                self._by_name[type_, derived_name(entity_id)].add(entity_id)
-                self._by_name[type_, entity_id.partition(":")[2]].add(entity_id)
+            if type_ in HOST_TYPES:
+                self._add_host(type_, entity_id)
                 if row.get("name"):
                     self._by_name[type_, row["name"]].add(entity_id)
+        for entity_id in mentioned:
+            if entity_id not in entities and derived_type(entity_id) in HOST_TYPES:
+                self._add_host(derived_type(entity_id), entity_id)
+
+    def _add_host(self, type_: str, entity_id: str) -> None:
+        self._by_name[type_, derived_name(entity_id)].add(entity_id)
+        self._by_name[type_, entity_id.partition(":")[2]].add(entity_id)
 
     def resolve(self, labels: Labels, types: Types) -> Resolution:
         """The entity that `labels` mean, among `types` in their order (empty: any)."""
@@ -198,7 +205,6 @@ def _named(type_: str, form: str, *label_names: Sequence[str]) -> _Rule:
     return _Rule((type_,), apply)
 
 
-_HOSTS = ("vm", "node", "broker")
 _RULES = (
     _named("pod", "{}/{}", NAMESPACE, POD),
     _named("volume", "{}/{}", ("svm",), ("volume",)),
@@ -209,7 +215,7 @@ _RULES = (
     _named("job", "{}", ("job_name",)),
     _named("ingress", "{}/{}", NAMESPACE, ("ingress",)),
     _named("deployment", "{}/{}", NAMESPACE, DEPLOYMENT),
-    _Rule(_HOSTS, Resolver.host),
+    _Rule(HOST_TYPES, Resolver.host),
     _Rule((), Resolver.address),
 )
 

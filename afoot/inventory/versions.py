@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 Row = dict[str, Any]
@@ -134,12 +135,11 @@ class Table:
             if row is not None:
                 yield key, row, history
 
-    def forget(self, horizon_ms: int) -> list[Key]:
-        """Drop what ended by `horizon_ms`; returns the keys of which nothing is left."""
-        gone = [key for key, history in self.rows.items() if history.forget(horizon_ms)]
+    def forget(self, horizon_ms: int, keep: AbstractSet[Key] = frozenset()) -> None:
+        """Drop what ended by `horizon_ms`; of the keys in `keep` the deletion stays known."""
+        gone = [key for key, history in self.rows.items() if history.forget(horizon_ms) and key not in keep]
         for key in gone:
             del self.rows[key]
-        return gone
 
     def state(self) -> TableState:
         """The table as plain data."""
