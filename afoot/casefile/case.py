@@ -94,7 +94,7 @@ class Case:
         heard = []
         for entity, group in groupby(self.evidence, key=lambda row: str(row["entity"])):
             rows = list(group)
-            first = min(rows, key=lambda row: _rank(row["verdict"]))
+            first = min(rows, key=lambda row: gravity(row["verdict"]))
             shares = [row["share"] for row in rows if row["share"] is not None]
             reasons = dict.fromkeys(row["reason"] for row in rows if row["reason"])
             heard.append(
@@ -107,7 +107,7 @@ class Case:
                     rows,
                 )
             )
-        return sorted(heard, key=lambda s: (_rank(s.verdict), -(s.share or 0), s.component, s.entity))
+        return sorted(heard, key=lambda s: (gravity(s.verdict), -(s.share or 0), s.component, s.entity))
 
     def victim(self) -> Series | None:
         """The signal that shows the harm."""
@@ -225,5 +225,6 @@ def _peak(series: Series | None, start: datetime, end: datetime) -> float | None
     return max(inside, default=None)
 
 
-def _rank(verdict: str | None) -> int:
+def gravity(verdict: str | None) -> int:
+    """The place of a verdict in VERDICTS, the gravest 0."""
     return VERDICTS.index(verdict) if verdict in VERDICTS else len(VERDICTS)

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from afoot.casefile import words
-from afoot.casefile.case import VERDICTS, Case, Suspect
+from afoot.casefile.case import VERDICTS, Case, Suspect, gravity
 
 # Data flows from one lane to the next; compute sits behind storage, as the tenants that share it with the pipeline.
 LANES = {
@@ -158,7 +158,9 @@ def _members(case: Case) -> list[tuple[str, list[Suspect]]]:
         groups.setdefault(one.component, []).append(one)
     order = [*LANES, *sorted(groups.keys() - LANES)]
     via = finding["culprit_via"]
-    return [(name, sorted(groups[name], key=lambda one: one.entity != via)) for name in order if name in groups]
+    for members in groups.values():
+        members.sort(key=lambda one: (one.entity != via, gravity(one.verdict)))
+    return [(name, groups[name]) for name in order if name in groups]
 
 
 def _pairs(groups: list[tuple[str, list[Suspect]]]) -> list[tuple[str, str]]:

@@ -84,13 +84,13 @@ def render_page(case: Case) -> str:
 
 def headline(finding: Row) -> Markup:
     """Who did what to whom, as HTML; without an entity that the sentence needs, a plainer one."""
-    names = {"culprit": finding["culprit_entity"], "victim": finding["victim_entity"], "via": finding["culprit_via"]}
+    names = {"culprit": finding["culprit_entity"], "via": finding["culprit_via"], "victim": finding["victim_entity"]}
     deed = _DEEDS.get(finding["kind"], "{culprit} harms {victim}")
     if any(not names[name] and f"{{{name}}}" in deed for name in names):
-        present = [f"{{{name}}}" for name in ("culprit", "via", "victim") if names[name]]
-        deed = words.spaced(finding["kind"]).capitalize() + (": " + " → ".join(present) if present else "")
+        present = " → ".join(f"{{{name}}}" for name in names if names[name])
+        deed = f"{{kind}}: {present}" if present else "{kind}"
     marked = {name: Markup('<span class="id {}">{}</span>').format(name, words.visible(names[name])) for name in names}
-    return Markup(deed).format(**marked)
+    return Markup(deed).format(**marked, kind=words.visible(words.spaced(finding["kind"])).capitalize())
 
 
 def recurrence(finding: Row) -> str:
@@ -128,11 +128,11 @@ def _environment() -> Environment:
         loader=PackageLoader("afoot.casefile", "page"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=lambda value: words.visible(value) if type(value) is str else value,  # markup is of another type
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters.update(
-        shown=words.visible,
         quantity=words.quantity,
         percent=words.percent,
         spaced=words.spaced,

@@ -130,10 +130,12 @@ def sparkline(case: Case, entity: str, signal: str) -> str:
     series = case.series.get((entity, signal))
     if series is None:
         return ""
-    thin, _ = _thinned(series, SPARK_POINTS)
+    thin, size = _thinned(series, SPARK_POINTS)
     top = max((value for value in thin.values if value is not None), default=0.0) * 1.1 or 1.0
     points = [(_share_of(case, time) * SPARK_WIDTH, v) for time, v in zip(thin.times, thin.values, strict=True)]
-    return _path([(x, None if v is None else SPARK_HEIGHT * (1 - v / top)) for x, v in points], SPARK_WIDTH)
+    return _path(
+        [(x, None if v is None else SPARK_HEIGHT * (1 - v / top)) for x, v in points], SPARK_WIDTH * _gap(case, size)
+    )
 
 
 def fold(case: Case) -> Fold | None:
@@ -196,7 +198,7 @@ def _plot(case: Case, title: str, wanted: list[tuple[Series | None, str]]) -> Pl
 def _line(case: Case, series: Series, role: str, top: float) -> Line:
     thin, size = _thinned(series, POINTS)
     xs = [_share_of(case, time) * WIDTH for time in thin.times]
-    gap = WIDTH * case.step_s * (size + 0.5) / _length(case)
+    gap = WIDTH * _gap(case, size)
     ys, expected = _ys(thin.values, top), _ys(thin.expected, top)
     by_step: list[float | None] = [None] * _steps(case)
     for time, value in zip(series.times, series.values, strict=True):
@@ -289,6 +291,11 @@ def _band(case: Case, start: datetime, end: datetime, empty: bool) -> Band:
 
 def _share_of(case: Case, time: datetime) -> float:
     return (time - case.start).total_seconds() / _length(case)
+
+
+def _gap(case: Case, size: int) -> float:
+    """How far two neighbours may be apart, of the whole, where a point stands for `size` steps."""
+    return case.step_s * (2 * size - 0.5) / _length(case)
 
 
 def _length(case: Case) -> float:

@@ -32,7 +32,7 @@ def quantity(value: float | None, unit: str | None) -> str:
         return number(value)
     text = number(value)
     separator = "" if text[-1:].isalpha() else " "
-    name = re.sub(r"[{}]", "", unit).replace("By", "B")
+    name = visible(re.sub(r"[{}]", "", unit).replace("By", "B"))
     return f"{text}{separator}{name}" if name.startswith("B") else f"{text} {name}"
 
 

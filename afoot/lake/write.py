@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
+from urllib.parse import quote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -41,7 +42,7 @@ def write_file(place: Location, path: str, data: pa.Table) -> str:
 
 def _partition(shape: Table, row: Mapping[str, Any]) -> tuple[str, ...]:
     values = {"dt": _utc(row[shape.time]).date().isoformat(), "component": row.get("component")}
-    return tuple(f"{name}={values[name]}" for name in shape.partitions)
+    return tuple(f"{name}={quote(str(values[name]), safe='')}" for name in shape.partitions)
 
 
 def _naive(row: Mapping[str, Any]) -> dict[str, Any]:
