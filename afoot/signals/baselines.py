@@ -1,0 +1,155 @@
+"""What is expected of a signal: its recent level, its hour of the day, and how far it usually strays."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from afoot.signals.settings import Settings
+
+HOUR_MS = 3_600_000
+HOURS = 24
+NEIGHBOURS = 2  # hours on either side that speak for an hour of the day
+MAD_TO_SIGMA = 1.4826  # of a normal distribution
+
+Floats = NDArray[np.float64]
+Compact = NDArray[np.float32]
+
+
+class Expected(NamedTuple):
+    """What is expected of each row, float64 arrays; NaN where there is not enough history."""
+
+    value: Floats
+    spread: Floats
+    windows: NDArray[np.int64]  # of history, gaps not counted
+
+
+class History:
+    """The last windows of many entity-signals, one row each, and what their hours of the day were like.
+
+    A window without a value stays NaN: a gap is neither zero nor expected. Per row 4 B a window and, after its first
+    full hour, 4 B an hour and day: 480 B and 288 B by default settings.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.windows: Compact = np.full((0, settings.history_windows), np.nan, np.float32)
+        self.hours: Compact | None = None  # (row, hour of the day, day modulo season_days): median of the hour
+        self.days = np.full((HOURS, settings.season_days), -(1 << 40), np.int64)  # which day that is, since the epoch
+        self.number: int | None = None  # of the last window, since the epoch
+        self._season: Compact | None = None  # what the hours say of the current hour
+        self._season_hour = -1
+
+    def __len__(self) -> int:
+        return len(self.windows)
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_season": None, "_season_hour": -1}
+
+    def grow(self, rows: int) -> None:
+        """Make room for `rows` rows in all; new ones have no history."""
+        self.windows = _grown(self.windows, rows)
+        if self.hours is not None:
+            self.hours = _grown(self.hours, rows)
+        self._season_hour = -1
+
+    def keep(self, rows: NDArray[np.int64]) -> None:
+        """Forget all rows but these, which are numbered anew in the order given."""
+        self.windows = self.windows[rows]
+        if self.hours is not None:
+            self.hours = self.hours[rows]
+        self._season_hour = -1
+
+    def advance(self, start_ms: int) -> None:
+        """Go on to the window that starts at `start_ms`; windows in between are gaps."""
+        number = start_ms // self.settings.window_ms
+        if self.number is not None:
+            if number <= self.number:
+                raise ValueError(f"window {start_ms} does not come after {self.number * self.settings.window_ms}")
+            hour = self.number * self.settings.window_ms // HOUR_MS
+            if start_ms // HOUR_MS != hour:
+                self._fold(hour)
+            skipped = min(number - self.number - 1, self.settings.history_windows)
+            for gap in range(number - skipped, number):
+                self.windows[:, gap % self.settings.history_windows] = np.nan
+        self.number = number
+
+    def _fold(self, hour: int) -> None:
+        """Remember the median of an hour that is over, of rows that have half of its windows or more."""
+        assert self.number is not None
+        first = hour * HOUR_MS // self.settings.window_ms
+        last = (hour + 1) * HOUR_MS // self.settings.window_ms
+        held = range(max(first, self.number - self.settings.history_windows + 1), min(last, self.number + 1))
+        columns = [number % self.settings.history_windows for number in held]
+        median, count = medians(self.windows[:, columns])
+        median[2 * count < min(last - first, self.settings.history_windows)] = np.nan
+        if self.hours is None:
+            self.hours = np.full((len(self.windows), HOURS, self.settings.season_days), np.nan, np.float32)
+        day, hour_of_day = divmod(hour, HOURS)
+        self.hours[:, hour_of_day, day % self.settings.season_days] = median
+        self.days[hour_of_day, day % self.settings.season_days] = day
+
+    def season(self) -> Compact:
+        """What the hours of past days say of the current hour, by row: the median of it and its neighbours.
+
+        Neighbours keep a job that runs for an hour each night from becoming what is expected, and keep a slow curve.
+        """
+        assert self.number is not None
+        hour = self.number * self.settings.window_ms // HOUR_MS
+        if self._season is None or self._season_hour != hour:
+            self._season_hour = hour
+            self._season = self._of_hours(hour)
+        return self._season
+
+    def _of_hours(self, hour: int) -> Compact:
+        nothing = np.full(len(self.windows), np.nan, np.float32)
+        if self.hours is None:
+            return nothing
+        day, now = divmod(hour, HOURS)
+        around = [(now + step) % HOURS for step in range(-NEIGHBOURS, NEIGHBOURS + 1)]
+        fresh = day - self.days[around] <= self.settings.season_days
+        said = np.where(fresh[None], self.hours[:, around], np.float32(np.nan))
+        median, _ = medians(said.reshape(len(said), -1))
+        days = np.sum(~np.isnan(said[:, NEIGHBOURS]), axis=1)
+        return np.where(days >= self.settings.min_season_days, median, nothing)
+
+    def expect(self, rows: NDArray[np.int64], values: Floats, floor: Floats) -> Expected:
+        """What the windows before this one lead to expect of `rows`, and the spread that scores are measured by.
+
+        Level: the median of the history. Season: as `season`, once it has days enough. Where both speak, the nearer
+        to the value holds: it is unusual only if it is by both. Spread: 1.4826 MAD about the level, at least `floor`
+        and at least relative_floor of what is expected.
+        """
+        past = self.windows[rows]
+        level, count = medians(past)
+        mad, _ = medians(np.abs(past - level[:, None]))
+        expected = level.astype(np.float64)
+        expected[count < self.settings.min_history] = np.nan
+        season = self.season()[rows].astype(np.float64)
+        nearer = np.abs(values - season) < np.abs(values - expected)
+        expected = np.where(nearer, season, expected)
+        spread = np.maximum(MAD_TO_SIGMA * mad.astype(np.float64), floor)
+        spread = np.maximum(spread, self.settings.relative_floor * np.abs(expected))
+        return Expected(expected, np.where(np.isnan(expected), np.nan, spread), count)
+
+    def record(self, values: Floats) -> None:
+        """Write the values of the current window, one a row, NaN for none."""
+        assert self.number is not None
+        with np.errstate(over="ignore"):  # beyond float32 is infinite: as a rank among others it still holds
+            self.windows[:, self.number % self.settings.history_windows] = values
+
+
+def medians(values: Compact) -> tuple[Compact, NDArray[np.int64]]:
+    """Median of each row's values and their count, NaN left out; NaN where there are none."""
+    ordered = np.sort(values, axis=1)  # NaN last
+    count = np.count_nonzero(~np.isnan(ordered), axis=1)
+    rows = np.arange(len(ordered))
+    low, high = ordered[rows, np.maximum(count - 1, 0) // 2], ordered[rows, np.minimum(count // 2, values.shape[1] - 1)]
+    return (low + (high - low) / 2).astype(np.float32), count
+
+
+def _grown(held: Compact, rows: int) -> Compact:
+    added = np.full((rows - len(held), *held.shape[1:]), np.nan, np.float32)
+    return np.concatenate([held, added])

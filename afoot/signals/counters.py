@@ -1,0 +1,99 @@
+"""What counters grew by in a window: between samples that bracket it, spread evenly, resets and gaps told apart."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from afoot.signals.settings import Settings
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+GAPS_KEPT = 5  # windows whose median gap says what the usual scrape is
+GAPS_LOOKED_AT = 16  # of a series in a window, at most
+NEVER = -(1 << 62)
+
+
+class Points(NamedTuple):
+    """Samples of counters, ordered by time within a row."""
+
+    row: Ints
+    time_ns: Ints
+    value: Floats
+
+
+class Memory(Protocol):
+    """What is remembered of each series."""
+
+    last_ns: Ints
+    last: Floats
+    gaps: NDArray[np.float32]
+
+
+def increases(memory: Memory, own: Points, closing: Points, start_ns: int, end_ns: int, settings: Settings) -> Floats:
+    """The increase of each series in [start_ns, end_ns), NaN where it is not covered; `memory` goes on to `own`.
+
+    `own` are the window's samples, `closing` at most one later sample a series. The window is covered when the last
+    sample at or before its start, its own, and the first at or after its end lie no further apart than scrape_gap
+    usual scrapes. Between two samples an increase is spread evenly; a decrease is a reset to zero, and the increase
+    then is the new value.
+    """
+    result = np.full(len(memory.last), np.nan)
+    before = np.flatnonzero(memory.last_ns != NEVER)
+    row = np.concatenate([before, own.row, closing.row])
+    if not len(row):
+        return result
+    time_ns = np.concatenate([memory.last_ns[before], own.time_ns, closing.time_ns])
+    value = np.concatenate([memory.last[before], own.value, closing.value])
+    is_closing = np.concatenate([np.zeros(len(before) + len(own.row), np.bool_), np.ones(len(closing.row), np.bool_)])
+    order = np.lexsort((time_ns, row))
+    row, time_ns, value, is_closing = row[order], time_ns[order], value[order], is_closing[order]
+
+    pair = np.flatnonzero(row[1:] == row[:-1])
+    of = row[pair]
+    gap_ns = time_ns[pair + 1] - time_ns[pair]
+    grown = value[pair + 1] - value[pair]
+    grown = np.where(grown < 0, value[pair + 1], grown)
+    inside = np.minimum(time_ns[pair + 1], end_ns) - np.maximum(time_ns[pair], start_ns)
+    inside = np.maximum(inside, 0)
+
+    usual = _usual_scrape(memory, of, gap_ns, ~is_closing[pair + 1])
+    near = gap_ns <= (settings.scrape_gap + settings.scrape_slack) * usual[of]  # NaN: no usual scrape, not near
+    covered = np.bincount(of[near], inside[near], len(result)) == end_ns - start_ns
+    part = grown[near] * (inside[near] / np.maximum(gap_ns[near], 1))
+    result[covered] = np.bincount(of[near], part, len(result))[covered]
+
+    last = np.flatnonzero(np.append(own.row[1:] != own.row[:-1], True)) if len(own.row) else np.empty(0, np.int64)
+    memory.last_ns[own.row[last]] = own.time_ns[last]
+    memory.last[own.row[last]] = own.value[last]
+    return result
+
+
+def _usual_scrape(memory: Memory, of: Ints, gap_ns: Ints, settled: NDArray[np.bool_]) -> Floats:
+    """The usual gap of each series in ns: the median of recent windows' median gaps. Remembers this window's.
+
+    Only gaps that end in this window are `settled` and count, so that each counts once.
+    """
+    of, gap_ns = of[settled], gap_ns[settled]
+    if len(of):
+        first = np.flatnonzero(np.append(True, of[1:] != of[:-1]))
+        count = np.diff(np.append(first, len(of)))
+        place = np.arange(len(of)) - np.repeat(first, count)
+        looked = place < GAPS_LOOKED_AT
+        table = np.full((len(first), min(int(count.max()), GAPS_LOOKED_AT)), np.nan)
+        table[np.repeat(np.arange(len(first)), count)[looked], place[looked]] = gap_ns[looked]
+        rows = of[first]
+        memory.gaps[rows] = np.roll(memory.gaps[rows], 1, axis=1)
+        memory.gaps[rows, 0] = _low_median(table)
+    return _low_median(memory.gaps.astype(np.float64))
+
+
+def _low_median(values: Floats) -> Floats:
+    """The lower median of each row, NaN left out."""
+    ordered = np.sort(values, axis=1)
+    count = np.count_nonzero(~np.isnan(ordered), axis=1)
+    median: Floats = ordered[np.arange(len(ordered)), np.maximum(count - 1, 0) // 2]
+    return median

@@ -1,0 +1,437 @@
+"""Decoded messages to frames: sample blocks a (shard, window), and what has to be counted or kept beside them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from afoot.catalogue.model import Catalogue, How, Source
+from afoot.errors import DecodeError
+from afoot.signals import blocks
+from afoot.signals.blocks import CUMULATIVE, DELTA, DERIVED, EVENT, GAUGE, Ints
+from afoot.signals.identity import identity, shard_of
+from afoot.telemetry.rows import Decoded, FlowRecord, InventoryChange, Labels, LogRecord, Message, MetricPoint, Stats
+
+UNASKED = -1  # of a series that no signal asks for
+UNKNOWN = -2  # of a series not met before
+NOWHERE = -1  # shard of frames that are no samples
+NS = 1_000_000  # in a millisecond
+NEVER = -(1 << 62)  # no window
+
+
+class Frame(NamedTuple):
+    """What a message contributes, one frame a shard and window, or a reason to keep or count.
+
+    kind: "samples" (body: a block, see blocks.py), "change" (body: JSON array of inventory changes), "unasked" (body:
+    JSON object, points by metric name; also for a message without rows), "refused" (reason; the body is empty) or
+    "dead" (the whole message is unreadable, reason). `window_ms` is the start of a samples frame's window, else of the
+    window of the record's time. Each message has `messages` 1 in its first frame and 0 in others; its `points` add up
+    to its rows, refused ones included.
+    """
+
+    kind: str
+    shard: int
+    window_ms: int
+    messages: int
+    points: int
+    reason: str
+    body: str
+
+
+class Sampler:
+    """Turns decoded messages into frames, remembering each series' id, shard and definition.
+
+    What it remembers is a cache: it starts anew beyond `cache_series` series (about 1 KB each), and a new sampler
+    gives blocks that evaluate to the same.
+    """
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        shards: int,
+        window_ms: int = 60_000,
+        max_skew_ms: int = 60_000,
+        cache_series: int = 400_000,
+    ) -> None:
+        self.catalogue = catalogue
+        self.shards = shards
+        self.window_ms = window_ms
+        self.max_skew_ms = max_skew_ms
+        self.cache_series = cache_series
+        self._forget()
+
+    def _forget(self) -> None:
+        # A key holds id(labels), which stays that object's as long as _labels or _unused holds on to it.
+        self._index: dict[tuple[str, int, str], int] = {}
+        self._labels: list[Labels] = []
+        self._unused: list[Labels] = []
+        self._definitions: list[str] = []
+        self._hows: list[How] = []
+        self._ids: Ints = np.empty(1024, np.int64)
+        self._shard: Ints = np.empty(1024, np.int64)
+        self._defined: Ints = np.empty(1024, np.int64)  # the window that a series was last defined for
+        self._events: dict[tuple[str, int, int], int] = {}
+
+    def read(self, message: Message, decode: Callable[[Message], Decoded]) -> list[Frame]:
+        """The frames of a message as received: decoded, or dead with the decoder's reason."""
+        try:
+            decoded = decode(message)
+        except DecodeError as error:
+            return [self.dead(message, str(error))]
+        return self.frames(message, decoded)
+
+    def dead(self, message: Message, reason: str) -> Frame:
+        """The frame of a message that cannot be read."""
+        return Frame("dead", NOWHERE, self._window(message), 1, 0, reason, "")
+
+    def frames(self, message: Message, decoded: Decoded) -> list[Frame]:
+        """The frames of one message; at least one."""
+        return self.batch([(message, decoded)])[0]
+
+    def batch(self, pairs: Sequence[tuple[Message, Decoded]]) -> list[list[Frame]]:
+        """The frames of each message. Many small messages cost less together than one by one."""
+        if len(self._labels) + len(self._unused) > self.cache_series:
+            self._forget()
+        gathered = _Gathered()
+        found: list[list[Frame]] = []
+        for number, (message, decoded) in enumerate(pairs):
+            found.append(self._take(number, message, decoded, gathered))
+        if gathered.index:
+            self._blocks(pairs, gathered, found)
+        return [
+            [frame._replace(messages=1) if place == 0 else frame for place, frame in enumerate(frames)]
+            or [Frame("unasked", NOWHERE, self._window(message), 1, 0, "no rows", "{}")]
+            for frames, (message, _) in zip(found, pairs, strict=True)
+        ]
+
+    def _window(self, message: Message) -> int:
+        return message.timestamp_ms // self.window_ms * self.window_ms
+
+    def _take(self, number: int, message: Message, decoded: Decoded, gathered: _Gathered) -> list[Frame]:
+        """Gather a message's samples; give the frames of its other rows."""
+        rows = decoded.rows
+        refused: dict[str, int] = {}
+        for reason in decoded.refused:
+            refused[reason] = refused.get(reason, 0) + 1
+        unasked: dict[str, int] = {}
+        frames: list[Frame] = []
+        kinds = set(map(type, rows))
+        for kind in sorted(kinds, key=lambda kind: kind.__name__):
+            some: list[Any] = rows if len(kinds) == 1 else [row for row in rows if type(row) is kind]
+            if kind is MetricPoint:
+                self._points(message, some, gathered, refused, unasked)
+            elif kind is LogRecord:
+                self._logs(message, some, gathered, refused, unasked)
+            elif kind is FlowRecord:
+                self._flows(message, some, gathered, refused, unasked)
+            elif kind is InventoryChange:
+                body = orjson.dumps([row._asdict() for row in some]).decode()
+                frames.append(Frame("change", NOWHERE, self._window(message), 0, len(some), "", body))
+            else:
+                raise TypeError(f"row of type {kind.__name__}: a decoder gives the row types of telemetry.rows only")
+        gathered.ends.append(len(gathered.index))
+        window = self._window(message)
+        for reason, count in refused.items():
+            frames.append(Frame("refused", NOWHERE, window, 0, count, reason, ""))
+        if unasked:
+            body = orjson.dumps(unasked, option=orjson.OPT_SORT_KEYS).decode()
+            frames.append(Frame("unasked", NOWHERE, window, 0, sum(unasked.values()), "", body))
+        return frames
+
+    # ---- metric points ---------------------------------------------------------------------------------------------
+
+    def _points(
+        self,
+        message: Message,
+        rows: Sequence[MetricPoint],
+        gathered: _Gathered,
+        refused: dict[str, int],
+        unasked: dict[str, int],
+    ) -> None:
+        known = self._index.get
+        index = [known((row[0], id(row[3]), row[2]), UNKNOWN) for row in rows]
+        times = [row[4] for row in rows]
+        values = [row[5] for row in rows]
+        if min(index) < 0:
+            for i, at in enumerate(index):
+                if at == UNKNOWN:
+                    index[i] = at = self._meet(rows[i])
+                if at == UNASKED:
+                    unasked[rows[i].name] = unasked.get(rows[i].name, 0) + 1
+        wrong = [i for i, at in enumerate(index) if at < 0] if unasked else []
+        if any([row[6] for row in rows]):
+            wrong += self._read_stats(rows, index, values, unasked)
+        limit = (message.timestamp_ms + self.max_skew_ms) * NS
+        if max(times) > limit or min(times) < -(1 << 63) or not _finite(values):
+            bad = set(wrong)
+            for i, time in enumerate(times):
+                if i not in bad and (reason := self._refusal(time, values[i], limit)):
+                    refused[reason] = refused.get(reason, 0) + 1
+                    wrong.append(i)
+        if wrong:
+            bad = set(wrong)
+            kept = [i for i in range(len(rows)) if i not in bad]
+            index, times, values = [index[i] for i in kept], [times[i] for i in kept], [values[i] for i in kept]
+        gathered.index += index
+        gathered.times += times
+        gathered.slots += times
+        gathered.values += values
+
+    def _read_stats(
+        self, rows: Sequence[MetricPoint], index: list[int], values: list[float], unasked: dict[str, int]
+    ) -> list[int]:
+        """Replace the values of points that were aggregated over a period; the points that have no use for that."""
+        wrong = []
+        for i, row in enumerate(rows):
+            at = index[i]
+            if row.stats is None or at < 0:
+                continue
+            value = _of_stats(self._hows[at], row.stats)
+            if value is None:
+                unasked[row.name] = unasked.get(row.name, 0) + 1
+                wrong.append(i)
+            else:
+                values[i] = value
+        return wrong
+
+    def _refusal(self, time_ns: int, value: float, limit: int) -> str:
+        if time_ns > limit:
+            return f"event time is more than {self.max_skew_ms / 1000:g} s after the record's own time"
+        if time_ns < -(1 << 63):
+            return "event time is before what 64 bits of nanoseconds can say"
+        return "" if _is_finite(value) else "value is not a finite number"
+
+    def _meet(self, point: MetricPoint) -> int:
+        """The index of a series not met under this key, or UNASKED."""
+        asked = self.catalogue.uses(point.name)
+        if not asked:
+            return UNASKED  # known by its name alone: nothing to remember
+        index = UNASKED
+        uses = [use for use in asked if use.side or use.source.admits(point.labels.mapping)]
+        mode = _mode(uses[0].source, point) if uses else None
+        if mode is not None:
+            index = self._series(mode, point.name, point.labels, uses[0].source)
+        else:
+            self._unused.append(point.labels)
+        self._index[point.name, id(point.labels), point.kind] = index
+        return index
+
+    def _series(self, mode: int, metric: str, labels: Labels, source: Source) -> int:
+        made = blocks.series(mode, metric, labels)
+        index = len(self._labels)
+        if index == len(self._ids):
+            self._ids, self._shard, self._defined = (
+                np.concatenate([held, held]) for held in (self._ids, self._shard, self._defined)
+            )
+        self._labels.append(labels)
+        self._definitions.append(made.definition)
+        self._hows.append(source.how)
+        self._ids[index] = made.id
+        self._shard[index] = shard_of(identity(labels, source.types, source.identity), self.shards)
+        self._defined[index] = NEVER
+        return index
+
+    # ---- logs and flows --------------------------------------------------------------------------------------------
+
+    def _logs(
+        self,
+        message: Message,
+        rows: Sequence[LogRecord],
+        gathered: _Gathered,
+        refused: dict[str, int],
+        unasked: dict[str, int],
+    ) -> None:
+        """One event a record and pattern, 1 where it matches and else 0: a source that logs is known to have none."""
+        limit = (message.timestamp_ms + self.max_skew_ms) * NS
+        for row in rows:
+            if reason := self._refusal(row.time_ns, 0.0, limit):
+                refused[reason] = refused.get(reason, 0) + 1
+                continue
+            if not self.catalogue.logs:
+                unasked["log records"] = unasked.get("log records", 0) + 1
+                continue
+            content = blocks.content_hash(row.time_ns, row.severity, row.body)
+            for place, source in enumerate(self.catalogue.logs):
+                assert source.log is not None
+                severity, body = source.log
+                hit = (severity is None or severity.fullmatch(row.severity) is not None) and (
+                    body is None or body.search(row.body) is not None
+                )
+                self._event(gathered, source, row.labels, row.time_ns, content, float(hit), place > 0)
+
+    def _flows(
+        self,
+        message: Message,
+        rows: Sequence[FlowRecord],
+        gathered: _Gathered,
+        refused: dict[str, int],
+        unasked: dict[str, int],
+    ) -> None:
+        """Events at both ends of a flow, in the window that it ends in."""
+        limit = (message.timestamp_ms + self.max_skew_ms) * NS
+        for row in rows:
+            if reason := self._refusal(row.end_ns, 0.0, limit):
+                refused[reason] = refused.get(reason, 0) + 1
+                continue
+            if not self.catalogue.flows:
+                unasked["flow records"] = unasked.get("flow records", 0) + 1
+                continue
+            content = blocks.content_hash(*row[:9], row.sampler)
+            sampled = row.sampling_rate or 1  # None and 0: unknown, taken as unsampled
+            ends = {
+                "source": Labels.of({"address": row.source_address}),
+                "destination": Labels.of({"address": row.destination_address}),
+            }
+            for place, source in enumerate(self.catalogue.flows):
+                assert source.flow is not None
+                address, measure = source.flow
+                event, value = content, 1.0
+                if measure == "sources":  # the same source again is the same event, so events count sources
+                    event = blocks.content_hash(row.source_address)
+                else:
+                    value = float((row.bytes if measure == "bytes" else row.packets) * sampled)
+                self._event(gathered, source, ends[address], row.end_ns, event, value, place > 0)
+
+    def _event(
+        self,
+        gathered: _Gathered,
+        source: Source,
+        labels: Labels,
+        time_ns: int,
+        content: int,
+        value: float,
+        derived: bool,
+    ) -> None:
+        name = source.terms[0][0]
+        mode = DERIVED if derived else EVENT
+        key = (name, id(labels), mode)
+        index = self._events.get(key)
+        if index is None:
+            index = self._events[key] = self._series(mode, name, labels, source)
+        gathered.index.append(index)
+        gathered.times.append(time_ns)
+        gathered.slots.append(content)
+        gathered.values.append(value)
+        if derived:
+            gathered.derived.append(len(gathered.index) - 1)
+
+    # ---- blocks ----------------------------------------------------------------------------------------------------
+
+    def _blocks(self, pairs: Sequence[tuple[Message, Decoded]], gathered: _Gathered, found: list[list[Frame]]) -> None:
+        """Cut what was gathered into blocks by message, window and shard."""
+        index: NDArray[np.int64] = np.array(gathered.index, np.int64)
+        window = np.array(gathered.times, np.int64) // (self.window_ms * NS)
+        shard = self._shard[index]
+        ends = np.array(gathered.ends, np.int64)
+        message = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=0))
+        weight = np.ones(len(index), np.int64)
+        weight[gathered.derived] = 0
+        # Stable: samples of a block keep their order in the message.
+        order = np.lexsort((shard, window, message))
+        index, window, shard, message, weight = (a[order] for a in (index, window, shard, message, weight))
+        words = np.empty((len(index), 3), np.int64)
+        words[:, 0] = self._ids[index]
+        words[:, 1] = np.array(gathered.slots, np.int64)[order]
+        words[:, 2] = np.array(gathered.values, np.float64)[order].view(np.int64)
+        text = blocks.encode_records(words)
+        starts = np.flatnonzero(
+            np.concatenate(
+                [[True], (message[1:] != message[:-1]) | (window[1:] != window[:-1]) | (shard[1:] != shard[:-1])]
+            )
+        )
+        stops = np.append(starts[1:], len(index))
+        points = np.add.reduceat(weight, starts)
+        heads = np.empty((len(starts), 3), np.int64)
+        heads[:, 0] = [pairs[number][0].partition for number in message[starts].tolist()]
+        heads[:, 1] = [pairs[number][0].offset for number in message[starts].tolist()]
+        heads[:, 2] = stops - starts
+        head_text = blocks.encode_records(heads)
+        definitions = self._to_define(index, window, starts)
+        chars = blocks.RECORD_CHARS
+        for place, (number, start, stop, at, w, n) in enumerate(
+            zip(
+                message[starts].tolist(),
+                starts.tolist(),
+                stops.tolist(),
+                shard[starts].tolist(),
+                window[starts].tolist(),
+                points.tolist(),
+                strict=True,
+            )
+        ):
+            body = blocks.block(
+                pairs[number][0].topic,
+                head_text[place * chars : (place + 1) * chars],
+                text[start * chars : stop * chars],
+                definitions.get(place, ()),
+            )
+            found[number].append(Frame("samples", at, w * self.window_ms, 0, n, "", body))
+
+    def _to_define(self, index: Ints, window: Ints, starts: Ints) -> dict[int, list[str]]:
+        """The definitions that blocks have to carry, by the block's place: of series not defined last for its window.
+
+        Last, not ever: what was defined for another window may be forgotten where this one is evaluated.
+        """
+        places = np.flatnonzero(self._defined[index] != window)
+        found: dict[int, list[str]] = {}
+        if len(places):
+            blocks_of = np.searchsorted(starts, places, "right") - 1
+            for at, w, place in zip(index[places].tolist(), window[places].tolist(), blocks_of.tolist(), strict=True):
+                if self._defined[at] != w:
+                    self._defined[at] = w
+                    found.setdefault(place, []).append(self._definitions[at])
+        return found
+
+
+class _Gathered:
+    """The samples of a batch: parallel lists, and where each message's end."""
+
+    __slots__ = ("derived", "ends", "index", "slots", "times", "values")
+
+    def __init__(self) -> None:
+        self.index: list[int] = []
+        self.times: list[int] = []
+        self.slots: list[int] = []  # what stands for the time in a block
+        self.values: list[float] = []
+        self.derived: list[int] = []  # positions that the books count elsewhere
+        self.ends: list[int] = []
+
+
+def _mode(source: Source, point: MetricPoint) -> int | None:
+    """How a series' samples are to be read: as its source says, unless the point says that it is a delta."""
+    if source.how in ("stat_sum", "stat_mean"):
+        return GAUGE if point.stats is not None else None
+    if source.how == "gauge":
+        return GAUGE
+    if point.stats is not None:
+        return None
+    return DELTA if point.kind == "delta" else CUMULATIVE
+
+
+def _of_stats(how: How, stats: Stats) -> float | None:
+    """A pre-aggregated point as one value: a rate for stat_sum, a mean else; NaN where it aggregates nothing."""
+    if how == "stat_sum":
+        return stats.sum / stats.period_s if stats.period_s > 0 else math.nan
+    if how in ("stat_mean", "gauge"):
+        return stats.sum / stats.count if stats.count > 0 else math.nan
+    return None
+
+
+def _finite(values: Sequence[float]) -> bool:
+    """Whether all are finite; may say no where only their sum is not."""
+    try:
+        return math.isfinite(sum(values))
+    except OverflowError:  # an int beyond floats
+        return False
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False

@@ -1,0 +1,558 @@
+"""A shard's window: its sample blocks to the signals of its entities, scored, and placed where they are heard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from afoot.catalogue.model import Catalogue, Role, Signal
+from afoot.inventory.placement import Chain, Entity, Scopes
+from afoot.signals import counters
+from afoot.signals.baselines import Expected, History
+from afoot.signals.blocks import CUMULATIVE, DERIVED, EVENT, GAUGE, Samples, Series, defined_id, read_definition, unpack
+from afoot.signals.plan import INCREASE, LAST, MAX, MEAN, Link, Outcome, Plan, links
+from afoot.signals.settings import Settings
+from afoot.telemetry.rows import Labels
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+NEVER = -(1 << 62)
+NS = 1_000_000  # in a millisecond
+SWEEP = 16  # windows from one look for forgotten series to the next
+
+
+class Inventory(Protocol):
+    """What is asked of the inventory graph, as of a time in epoch ms."""
+
+    def epoch(self, at_ms: int) -> int: ...
+    def resolve(self, labels: Labels, types: tuple[str, ...], at_ms: int) -> str | None: ...
+    def entity(self, entity_id: str, at_ms: int) -> Entity | None: ...
+    def scopes(self, entity_id: str, at_ms: int) -> Scopes: ...
+    def victims(self, at_ms: int) -> tuple[str, ...]: ...
+    def chain(self, victim: str, at_ms: int) -> Chain: ...
+
+
+class PlacedSignals(NamedTuple):
+    """The signals of an entity where they are heard: one row an entity, role and scope.
+
+    role: "lag" (what shows that a victim suffers; a row per volume of its chain, or volume None), "chain" (an entity of
+    the victim's chain), "io" (a volume, or a tenant of it) or "flow" (addresses of the victim's chain). With
+    settings.all_signals an entity in no scope is a "chain" row without victim.
+
+    payload: JSON {"entity", "component", "type", "affected", "signals": [{"signal", "unit", "value", "expected",
+    "spread", "score", "history", "family", "rank", "pointers": [[topic, partition, first offset, last offset]]}]}.
+    expected, spread and score are null without enough history; "history" counts the windows that there were. A signal
+    that is missing in the window is not in the list. Numbers have 9 significant digits.
+    """
+
+    role: str
+    victim: str | None
+    volume: str | None
+    entity: str
+    payload: str
+
+
+@dataclass
+class Books:
+    """What a window did with its points: points_in = in_signals + duplicates + undefined."""
+
+    points_in: int = 0
+    in_signals: int = 0
+    duplicates: int = 0  # the same series and time again
+    undefined: int = 0  # of series that no block of the window, nor an earlier one, defined
+    unresolved: int = 0  # of in_signals: the inventory knows no entity for them
+    uncovered: int = 0  # counter series that the window has samples of, and no increase
+    series: int = 0  # with samples
+    signals: int = 0  # of entities, with a value
+    forgotten: int = 0  # series not seen for long
+
+    def __add__(self, other: Books) -> Books:
+        return Books(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+
+class ShardState:
+    """What a shard remembers from window to window; pickle it to keep it.
+
+    Per series: its definition, last sample and usual scrape (about 0.5 KB); per entity-signal its History (about
+    0.8 KB). Both are dropped two hours (settings) after they were last seen. What can be made again from these is not
+    pickled.
+    """
+
+    def __init__(self) -> None:
+        self.definitions: list[str] = []
+        self.id: Ints = np.empty(0, np.int64)
+        self.mode: Ints = np.empty(0, np.int64)
+        self.seen_ms: Ints = np.empty(0, np.int64)  # start of the last window with samples
+        self.last_ns: Ints = np.empty(0, np.int64)  # last sample
+        self.last: Floats = np.empty(0, np.float64)
+        self.gaps: NDArray[np.float32] = np.empty((0, counters.GAPS_KEPT), np.float32)
+        self.keys: list[tuple[str, str]] = []  # entity-signals, as rows of the history
+        self.key_seen_ms: Ints = np.empty(0, np.int64)
+        self.history: History | None = None
+        self.window_ms: int | None = None  # start of the last window evaluated
+        self._made: _Made | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_made": None}
+
+    @property
+    def made(self) -> _Made:
+        if self._made is None:
+            self._made = _Made(self)
+        return self._made
+
+    def add(self, definitions: list[str]) -> None:
+        """Series not known yet."""
+        made = self.made
+        for definition in definitions:
+            series = read_definition(definition)
+            made.rows[series.id] = len(made.series)
+            made.series.append(series)
+            made.links.append(None)
+            self.definitions.append(definition)
+        new = made.series[len(self.id) :]
+        n = len(new)
+        self.id = np.append(self.id, np.array([s.id for s in new], np.int64))
+        self.mode = np.append(self.mode, np.array([s.mode for s in new], np.int64))
+        self.seen_ms = np.append(self.seen_ms, np.full(n, NEVER))
+        self.last_ns = np.append(self.last_ns, np.full(n, NEVER))
+        self.last = np.append(self.last, np.full(n, np.nan))
+        self.gaps = np.concatenate([self.gaps, np.full((n, counters.GAPS_KEPT), np.nan, np.float32)])
+        made.plan = None
+
+    def sweep(self, start_ms: int, settings: Settings) -> int:
+        """Forget what was not seen for long; how many series that were."""
+        keep_ms = np.where(self.mode >= EVENT, settings.family_hold_ms, settings.series_retention_ms)
+        keep = np.flatnonzero(self.seen_ms >= start_ms - keep_ms)
+        if len(keep) > settings.max_series:
+            latest = np.lexsort((self.id[keep], -self.seen_ms[keep]))[: settings.max_series]
+            keep = np.sort(keep[latest])
+        forgotten = len(self.id) - len(keep)
+        if forgotten:
+            self.definitions = [self.definitions[row] for row in keep.tolist()]
+            for name in ("id", "mode", "seen_ms", "last_ns", "last", "gaps"):
+                setattr(self, name, getattr(self, name)[keep])
+            self._made = None
+        if self.history is not None:
+            keep = np.flatnonzero(self.key_seen_ms >= start_ms - settings.series_retention_ms)
+            if len(keep) < len(self.keys):
+                self.keys = [self.keys[row] for row in keep.tolist()]
+                self.key_seen_ms = self.key_seen_ms[keep]
+                self.history.keep(keep)
+                self._made = None
+        return forgotten
+
+
+class _Made:
+    """What a state leads to: kept between windows, never pickled."""
+
+    def __init__(self, state: ShardState) -> None:
+        self.rows: dict[int, int] = {id_: row for row, id_ in enumerate(state.id.tolist())}
+        self.series: list[Series] = [read_definition(definition) for definition in state.definitions]
+        self.links: list[list[Link] | None] = [None] * len(self.series)
+        self.keys: dict[tuple[str, str], int] = {key: row for row, key in enumerate(state.keys)}
+        self.epoch: int | None = None
+        self.catalogue: Catalogue | None = None
+        self.plan: Plan | None = None
+        self.key_of: Ints = np.empty(0, np.int64)  # history row of each signal of the plan
+        self.floor: Floats = np.empty(0, np.float64)
+        self.heard: list[_Heard] = []
+        self.unresolved: Bools = np.empty(0, np.bool_)
+        self.ahead: tuple[str, _Unique] | None = None  # the next window's blocks, unpacked
+
+
+class _Heard(NamedTuple):
+    """An entity that is heard: where, and by which rows of the plan."""
+
+    entity: str
+    head: dict[str, Any]
+    is_victim: bool
+    places: list[tuple[str, str | None, str | None, list[int]]]  # role, victim, volume, rows of the plan
+
+
+class _Unique(NamedTuple):
+    """Samples, each series and time once: ordered by series id, then time."""
+
+    series: Ints  # id
+    time_ns: Ints
+    value: Floats
+    block: Ints
+    samples: Samples
+    dropped: Ints  # series ids of duplicates
+
+
+def evaluate(
+    state: ShardState,
+    window_start_ms: int,
+    bodies: str,
+    next_bodies: str | None,
+    graph: Inventory,
+    catalogue: Catalogue,
+    settings: Settings,
+) -> tuple[list[PlacedSignals], Books]:
+    """The signals of the window [window_start_ms, + settings.window_ms), and its books.
+
+    `bodies` are the window's blocks joined by spaces, in any order; `next_bodies` those of the window after it, None or
+    "" if there are none: they give the samples that close counters. Call it in the order of windows; a window may be
+    left out. `state` is changed. ValueError for a window that does not come after the last.
+    """
+    made = state.made
+    samples = _once(unpack(bodies)) if made.ahead is None or made.ahead[0] != bodies else made.ahead[1]
+    closing = _once(unpack(next_bodies))
+    if state.history is None:
+        state.history = History(settings)
+    state.history.advance(window_start_ms)
+    _define(state, samples, closing)
+    books = Books()
+    offers, rows = _offers(state, samples, closing, window_start_ms, settings, books)
+    seen_before = state.seen_ms.copy()
+    state.seen_ms[rows.unique] = window_start_ms
+    expected = _expected_now(state, seen_before, window_start_ms, settings)
+    _make_plan(state, graph, catalogue, settings, window_start_ms)
+    books.unresolved = int(np.count_nonzero(made.unresolved[rows.sample] & (state.mode[rows.sample] != DERIVED)))
+    placed = _place(state, made, samples, rows, offers, expected, window_start_ms, settings, books)
+    state.window_ms = window_start_ms
+    made.ahead = (next_bodies, closing) if next_bodies else None
+    if window_start_ms // settings.window_ms % SWEEP == 0 or len(state.id) > settings.max_series:
+        books.forgotten = state.sweep(window_start_ms, settings)
+    return placed, books
+
+
+def _once(samples: Samples) -> _Unique:
+    """Each series and time once: of several the one of the highest topic, partition, offset and place in the block."""
+    order = np.lexsort((samples.block, samples.time_ns, samples.series))
+    series, time_ns = samples.series[order], samples.time_ns[order]
+    last = np.ones(len(order), np.bool_)
+    last[:-1] = (series[1:] != series[:-1]) | (time_ns[1:] != time_ns[:-1])
+    kept = order[last]
+    return _Unique(series[last], time_ns[last], samples.value[kept], samples.block[kept], samples, series[~last])
+
+
+def _define(state: ShardState, samples: _Unique, closing: _Unique) -> None:
+    """Take in the definitions of series not known yet."""
+    known = state.made.rows
+    unknown = {id_ for id_ in np.unique(samples.series).tolist() if id_ not in known}
+    if unknown:
+        found: dict[int, str] = {}
+        for definition in (*samples.samples.definitions, *closing.samples.definitions):
+            id_ = defined_id(definition)
+            if id_ in unknown:
+                found[id_] = definition
+        state.add([found[id_] for id_ in sorted(found)])
+
+
+class _Rows(NamedTuple):
+    """Where samples belong among the shard's series."""
+
+    sample: Ints  # row of each sample
+    unique: Ints  # rows with samples
+    start: Ints  # of each such row's samples
+    kept: Ints  # which of the unique samples these are
+
+
+def _rows_of(state: ShardState, unique: _Unique) -> tuple[_Rows, int]:
+    """The rows of samples, and how many samples are of no known series."""
+    rows = state.made.rows
+    if not len(unique.series):
+        nothing = np.empty(0, np.int64)
+        return _Rows(nothing, nothing, nothing, nothing), 0
+    first = np.flatnonzero(np.append(True, unique.series[1:] != unique.series[:-1]))
+    at = np.array([rows.get(id_, -1) for id_ in unique.series[first].tolist()], np.int64)
+    count = np.diff(np.append(first, len(unique.series)))
+    sample = np.repeat(at, count)
+    kept = np.flatnonzero(sample >= 0)
+    known = at >= 0
+    start = np.cumsum(count[known]) - count[known]
+    return _Rows(sample[kept], at[known], start, kept), len(sample) - len(kept)
+
+
+def _offers(
+    state: ShardState, samples: _Unique, closing: _Unique, start_ms: int, settings: Settings, books: Books
+) -> tuple[Floats, _Rows]:
+    """What each series has to offer in the window, shape (4, series), NaN where it is missing; counters go on."""
+    rows, undefined = _rows_of(state, samples)
+    time_ns, value = samples.time_ns[rows.kept], samples.value[rows.kept]
+    offers = np.full((4, len(state.id)), np.nan)
+    if len(rows.unique):
+        count = np.diff(np.append(rows.start, len(value)))
+        total = np.add.reduceat(value, rows.start)
+        offers[INCREASE, rows.unique] = total  # of deltas and events; counters follow
+        offers[MEAN, rows.unique] = total / count
+        offers[MAX, rows.unique] = np.maximum.reduceat(value, rows.start)
+        offers[LAST, rows.unique] = value[rows.start + count - 1]
+    counts = state.mode == CUMULATIVE
+    closing_rows, _ = _rows_of(state, closing)
+    first = counts[closing_rows.unique]
+    taken = closing_rows.start[first]
+    own = counts[rows.sample]
+    increase = counters.increases(
+        state,
+        counters.Points(rows.sample[own], time_ns[own], value[own]),
+        counters.Points(
+            closing_rows.unique[first],
+            closing.time_ns[closing_rows.kept[taken]],
+            closing.value[closing_rows.kept[taken]],
+        ),
+        start_ms * NS,
+        (start_ms + settings.window_ms) * NS,
+        settings,
+    )
+    offers[INCREASE, counts] = increase[counts]
+    weighed = np.bincount(state.mode[rows.sample], minlength=DERIVED + 1)
+    books.in_signals = int(weighed[:DERIVED].sum())
+    books.undefined = undefined
+    modes = state.made.rows
+    dropped = np.array([modes.get(id_, -1) for id_ in samples.dropped.tolist()], np.int64)
+    books.undefined += int(np.count_nonzero(dropped < 0))
+    books.duplicates = int(np.count_nonzero(state.mode[dropped[dropped >= 0]] != DERIVED))
+    books.points_in = books.in_signals + books.undefined + books.duplicates
+    books.series = len(rows.unique)
+    books.uncovered = int(np.count_nonzero(np.isnan(offers[INCREASE, rows.unique]) & counts[rows.unique]))
+    return offers, rows
+
+
+def _expected_now(state: ShardState, seen_before: Ints, start_ms: int, settings: Settings) -> Bools:
+    """Series without which a sum would be too small: seen in the window before, or seen again after a gap.
+
+    A new series is not: what it stood at before is nobody's. Nor is an event or delta, which need not come each window.
+    """
+    steady = (state.mode == GAUGE) | (state.mode == CUMULATIVE)
+    back = (state.seen_ms == start_ms) & (seen_before != NEVER)
+    needed: Bools = steady & ((seen_before == start_ms - settings.window_ms) | back)
+    return needed
+
+
+def _make_plan(state: ShardState, graph: Inventory, catalogue: Catalogue, settings: Settings, at_ms: int) -> None:
+    """Bring the plan up to the series and to the inventory as of `at_ms`."""
+    made = state.made
+    epoch = graph.epoch(at_ms)
+    if made.epoch != epoch or made.catalogue is not catalogue:
+        made.epoch, made.catalogue, made.plan = epoch, catalogue, None
+        made.links = [None] * len(made.series)
+    if made.plan is not None:
+        return
+    window_s = settings.window_ms / 1000
+    for row, held in enumerate(made.links):
+        if held is None:
+            series = made.series[row]
+
+            def resolve(types: tuple[str, ...], labels: Labels = series.labels) -> str | None:
+                return graph.resolve(labels, types, at_ms)
+
+            made.links[row] = links(series, row, catalogue, resolve, window_s)
+    made.unresolved = np.array([not held for held in made.links], np.bool_)
+    scopes: dict[str, Scopes] = {}
+
+    def wanted(link: Link) -> bool:
+        # Addresses of the whole internet may come by: only those in a chain get a history.
+        if settings.all_signals or catalogue.signals[link.signal].role != "flow":
+            return True
+        if link.entity not in scopes:
+            scopes[link.entity] = graph.scopes(link.entity, at_ms)
+        found = scopes[link.entity]
+        return bool(found.victims or found.volumes)
+
+    made.plan = plan = Plan((link for held in made.links for link in held or () if wanted(link)), catalogue.signals)
+    assert state.history is not None
+    new = [key for key in ((e, s.name) for e, s in plan.signals) if key not in made.keys]
+    for key in new:
+        made.keys[key] = len(state.keys)
+        state.keys.append(key)
+    state.key_seen_ms = np.append(state.key_seen_ms, np.full(len(new), at_ms))
+    state.history.grow(len(state.keys))
+    made.key_of = np.array([made.keys[entity, signal.name] for entity, signal in plan.signals], np.int64)
+    made.floor = np.array([signal.floor for _, signal in plan.signals], np.float64)
+    made.heard = list(_heard(plan, graph, settings, at_ms))
+
+
+def _heard(plan: Plan, graph: Inventory, settings: Settings, at_ms: int) -> Iterator[_Heard]:
+    """The entities of a plan that are heard, and where."""
+    victims = frozenset(graph.victims(at_ms))
+    start = 0
+    while start < len(plan.signals):
+        entity = plan.signals[start][0]
+        stop = start
+        while stop < len(plan.signals) and plan.signals[stop][0] == entity:
+            stop += 1
+        is_victim = entity in victims
+        scopes = graph.scopes(entity, at_ms)
+        chains = scopes.victims if not is_victim or entity in scopes.victims else (entity, *scopes.victims)
+        by_role: dict[Role, list[int]] = {"chain": [], "lag": [], "io": [], "flow": []}
+        for row in range(start, stop):
+            role = plan.signals[row][1].role
+            if role in ("lag", "latency"):
+                role = "lag" if is_victim else "chain"
+            elif role == "io" and not scopes.volumes:
+                role = "chain"
+            by_role[role].append(row)
+        places: list[tuple[str, str | None, str | None, list[int]]] = []
+        if by_role["lag"]:
+            for volume in graph.chain(entity, at_ms).volumes or (None,):
+                places.append(("lag", entity, volume, by_role["lag"]))
+        for role in ("chain", "flow"):
+            places += [(role, victim, None, by_role[role]) for victim in chains if by_role[role]]
+        places += [("io", None, volume, by_role["io"]) for volume in scopes.volumes if by_role["io"]]
+        if not places and settings.all_signals:
+            places = [("chain", None, None, list(range(start, stop)))]
+        if places:
+            known = graph.entity(entity, at_ms)
+            source = plan.sources[int(np.searchsorted(plan.source_signal, start))]
+            head = {
+                "entity": entity,
+                "component": known.component if known is not None else source.component,
+                "type": known.type if known is not None else entity.partition(":")[0],
+            }
+            yield _Heard(entity, head, is_victim, places)
+        start = stop
+
+
+def _place(
+    state: ShardState,
+    made: _Made,
+    samples: _Unique,
+    rows: _Rows,
+    offers: Floats,
+    expected_series: Bools,
+    start_ms: int,
+    settings: Settings,
+    books: Books,
+) -> list[PlacedSignals]:
+    """Score the window's signals, remember them, and write out those that are heard."""
+    plan, history = made.plan, state.history
+    assert plan is not None and history is not None
+    recorded = np.full(len(history), np.nan)
+    placed: list[PlacedSignals] = []
+    if plan.signals:
+        recent = state.seen_ms >= start_ms - settings.family_hold_ms
+        outcome = plan.work(offers, expected_series, recent)
+        there = np.flatnonzero(~np.isnan(outcome.value))
+        books.signals = len(there)
+        expected = history.expect(made.key_of[there], outcome.value[there], made.floor[there])
+        recorded[made.key_of[there]] = outcome.value[there]
+        state.key_seen_ms[made.key_of[there]] = start_ms
+        if made.heard and len(there):
+            spoken = _speak(made, plan, outcome, there, expected, _pointers(made, plan, outcome, samples, rows))
+            placed = [row for heard in made.heard for row in _written(heard, spoken, plan, settings)]
+    history.record(recorded)
+    return placed
+
+
+def _speak(
+    made: _Made, plan: Plan, outcome: Outcome, there: Ints, expected: Expected, pointers: dict[int, list[list[Any]]]
+) -> dict[int, dict[str, Any]]:
+    """What is said of each signal that is heard and has a value, by its row in the plan."""
+    wanted = np.zeros(len(plan.signals), np.bool_)
+    for heard in made.heard:
+        for _, _, _, rows in heard.places:
+            wanted[rows] = True
+    values, levels, spreads = outcome.value[there], expected.value, expected.spread
+    with np.errstate(over="ignore", invalid="ignore"):
+        scores = (values - levels) / spreads
+    spoken = {}
+    picked = np.flatnonzero(wanted[there])
+    for row, value, level, spread, score, windows, source_row in zip(
+        there[picked].tolist(),
+        values[picked].tolist(),
+        levels[picked].tolist(),
+        spreads[picked].tolist(),
+        scores[picked].tolist(),
+        expected.windows[picked].tolist(),
+        outcome.source[there[picked]].tolist(),
+        strict=True,
+    ):
+        source = plan.sources[source_row]
+        has_level = level == level
+        spoken[row] = {
+            "signal": source.signal,
+            "unit": source.unit,
+            "value": rounded(value),
+            "expected": rounded(level) if has_level else None,
+            "spread": rounded(spread) if has_level else None,
+            "score": rounded(score) if has_level else None,
+            "history": windows,
+            "family": source.family,
+            "rank": source.rank,
+            "pointers": pointers.get(row, []),
+        }
+    return spoken
+
+
+def _written(
+    heard: _Heard, spoken: dict[int, dict[str, Any]], plan: Plan, settings: Settings
+) -> Iterator[PlacedSignals]:
+    payload, told = "", None
+    affected = heard.is_victim and any(
+        row in spoken and suffers(plan.signals[row][1], spoken[row], settings)
+        for _, _, _, rows in heard.places
+        for row in rows
+    )
+    for role, victim, volume, rows in heard.places:
+        if rows is not told:
+            told = rows
+            signals = [spoken[row] for row in rows if row in spoken]
+            payload = orjson.dumps({**heard.head, "affected": affected, "signals": signals}).decode() if signals else ""
+        if payload:
+            yield PlacedSignals(role, victim, volume, heard.entity, payload)
+
+
+def suffers(signal: Signal, spoken: dict[str, Any], settings: Settings) -> bool:
+    """Whether a victim's signal shows that it suffers: by the effect settings, and never without an expectation."""
+    value, expected = spoken["value"], spoken["expected"]
+    if signal.role not in ("lag", "latency") or expected is None:
+        return False
+    margin = settings.effect_margin_s if signal.role == "lag" else 0.0
+    return bool(value > settings.effect_factor * expected and value > expected + margin)
+
+
+def _pointers(made: _Made, plan: Plan, outcome: Outcome, samples: _Unique, rows: _Rows) -> dict[int, list[list[Any]]]:
+    """Of each signal that is heard, the messages that its samples of this window came in: one range a partition."""
+    heard = np.zeros(len(plan.signals), np.bool_)
+    for entry in made.heard:
+        for _, _, _, members in entry.places:
+            heard[members] = True
+    used = np.flatnonzero(outcome.link_used & heard[plan.link_signal])
+    if not len(used) or not len(rows.sample):
+        return {}
+    source = samples.samples
+    new = (source.topic[1:] != source.topic[:-1]) | (source.partition[1:] != source.partition[:-1])
+    partition_of_block = np.cumsum(np.append(0, new))
+    first_block = np.flatnonzero(np.append(True, new))
+    block = samples.block[rows.kept]
+    partition = partition_of_block[block]
+    # Ranges a (series, partition), then a (signal, partition).
+    order = np.lexsort((partition, rows.sample))
+    row, partition, offset = rows.sample[order], partition[order], source.offset[block[order]]
+    starts = np.flatnonzero(np.append(True, (row[1:] != row[:-1]) | (partition[1:] != partition[:-1])))
+    low, high = np.minimum.reduceat(offset, starts), np.maximum.reduceat(offset, starts)
+    row, partition = row[starts], partition[starts]
+    begin = np.searchsorted(row, plan.row[used], "left")
+    count = np.searchsorted(row, plan.row[used], "right") - begin
+    signal = np.repeat(plan.link_signal[used], count)
+    ranges = np.repeat(begin - (np.cumsum(count) - count), count) + np.arange(len(signal))
+    order = np.lexsort((partition[ranges], signal))
+    signal, ranges = signal[order], ranges[order]
+    partition = partition[ranges]
+    starts = np.flatnonzero(np.append(True, (signal[1:] != signal[:-1]) | (partition[1:] != partition[:-1])))
+    if not len(signal):
+        return {}
+    low, high = np.minimum.reduceat(low[ranges], starts), np.maximum.reduceat(high[ranges], starts)
+    found: dict[int, list[list[Any]]] = {}
+    topics = [source.topics[topic] for topic in source.topic[first_block].tolist()]
+    numbers = source.partition[first_block].tolist()
+    for at, which, first, last in zip(
+        signal[starts].tolist(), partition[starts].tolist(), low.tolist(), high.tolist(), strict=True
+    ):
+        found.setdefault(at, []).append([topics[which], numbers[which], first, last])
+    return found
+
+
+def rounded(value: float) -> float:
+    """`value` to 9 significant digits, as stored numbers are."""
+    return float(f"{value:.9g}")
