@@ -98,7 +98,8 @@ class Model:
         return self.known - {key[0] for key in self.rows["entity"]}
 
     def placement(self) -> Placement:
-        relations = ((*key, self.since["relation"][key]) for key in sorted(self.rows["relation"]))
+        since = self.since["relation"]
+        relations = [(from_id, to_id, kind, since[from_id, to_id, kind]) for from_id, to_id, kind in sorted(since)]
         by_snapshot = {key[0] for key, since in self.since["entity"].items() if since == ALWAYS}
         return Placement(self.entities(), relations, self.deleted(), by_snapshot)
 
