@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import heapq
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -15,7 +16,8 @@ from afoot.simulate.physics import STEP_S, FloatArray
 
 TOPIC = "telemetry.metrics"
 BATCH_POINTS = 100
-BATCH_S = 4.0
+BATCH_MS = 4_000
+LAST_MS = 2**62
 MISSED_SCRAPES, MISSED_POINTS, DUPLICATES = 0.008, 0.004, 0.004
 BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
@@ -53,13 +55,71 @@ class Target:
     series: list[Series] = field(default_factory=list)
 
 
-@dataclass
-class _Scrape:
-    """One scrape of one target as JSON of a resourceMetrics entry."""
+class _Column:
+    """The points of one series at all scrapes of its target, rendered a stretch at a time: days fit in memory."""
 
-    at_ms: int
-    points: int
-    text: str
+    STRETCH = 512
+
+    def __init__(self, series: Series, at_s: FloatArray, begun_s: int, as_text: bool, rng: np.random.Generator) -> None:
+        self._head = f'{{"attributes":{attributes(series.labels)},'
+        self._series, self._as_text = series, as_text
+        self._values = _values(series, at_s, rng)
+        self._seen = rng.random(len(at_s)) >= MISSED_POINTS
+        for since, until in series.silent:
+            self._seen &= (at_s < since) | (at_s >= until)
+        self._starts: list[str] | None = None
+        if series.kind in ("counter", "histogram"):
+            begun = np.full(len(at_s), begun_s - 86_400)
+            for reset in series.resets:
+                begun[at_s >= reset] = begun_s + int(reset)
+            self._starts = [f'"startTimeUnixNano":"{second}000000000",' for second in begun.tolist()]
+        self._first = -1
+        self._texts: list[str] = []
+
+    def point(self, index: int, time: str) -> str | None:
+        """The point of a scrape in JSON, or None where it is missing."""
+        if not self._seen[index]:
+            return None
+        first = index - index % self.STRETCH
+        if first != self._first:
+            self._first = first
+            self._texts = _rendered(self._series, self._values[..., first : first + self.STRETCH], self._as_text)
+        start = self._starts[index] if self._starts else ""
+        return f"{self._head}{start}{time},{self._texts[index - first]}}}"
+
+
+class _Scraped:
+    """All scrapes of one target."""
+
+    def __init__(self, target: Target, start_s: int, steps: int, as_text: bool, rng: np.random.Generator) -> None:
+        seconds = steps * STEP_S
+        phase = float(rng.uniform(0, target.interval_s))
+        count = int((seconds - phase) // target.interval_s) + 1
+        at_s = np.clip(phase + np.arange(count) * float(target.interval_s) + rng.normal(0, 0.002, count), 0, seconds)
+        at_ms = start_s * 1000 + np.round(at_s * 1000).astype(np.int64)
+        scraped = rng.random(count) >= MISSED_SCRAPES
+        self.times: list[tuple[int, int]] = [(int(at_ms[index]), index) for index in np.flatnonzero(scraped).tolist()]
+        groups: dict[str, list[Series]] = {}
+        for series in target.series:
+            groups.setdefault(series.name, []).append(series)
+        self._groups = [
+            (*_frame(members[0]), [_Column(series, at_s, start_s, as_text, rng) for series in members])
+            for members in groups.values()
+        ]
+        scope = '{"name":"github.com/open-telemetry/opentelemetry-collector-contrib/receiver/prometheusreceiver",'
+        self._head = f'{{"resource":{{"attributes":{attributes(target.resource)}}},"scopeMetrics":[{{"scope":{scope}'
+        self._head += '"version":"0.155.0"},"metrics":['
+
+    def entry(self, at_ms: int, index: int) -> tuple[int, str]:
+        """The number of points of a scrape, and its entry of resourceMetrics in JSON."""
+        time = f'"timeUnixNano":"{at_ms}000000"'
+        metrics, points = [], 0
+        for head, tail, columns in self._groups:
+            parts = [text for column in columns if (text := column.point(index, time)) is not None]
+            if parts:
+                metrics.append(f"{head}{','.join(parts)}{tail}")
+                points += len(parts)
+        return points, f"{self._head}{','.join(metrics)}]}}]}}"
 
 
 def attributes(labels: Mapping[str, str]) -> str:
@@ -67,63 +127,25 @@ def attributes(labels: Mapping[str, str]) -> str:
     return orjson.dumps([{"key": name, "value": {"stringValue": text}} for name, text in labels.items()]).decode()
 
 
-def scrapes(
-    target: Target, start_s: int, steps: int, integers_as_text: bool, rng: np.random.Generator
-) -> list[_Scrape]:
-    """Everything that scraping `target` gives over `steps` steps."""
-    seconds = steps * STEP_S
-    phase = float(rng.uniform(0, target.interval_s))
-    count = int((seconds - phase) // target.interval_s) + 1
-    at_s = phase + np.arange(count) * float(target.interval_s)
-    at_s = np.clip(at_s + rng.normal(0, 0.002, count), 0, seconds)
-    nanoseconds = (start_s * 1000 + np.round(at_s * 1000).astype(np.int64)) * 1_000_000
-    times = [f'"timeUnixNano":"{at}"' for at in nanoseconds.tolist()]
-    scraped = rng.random(count) >= MISSED_SCRAPES
-    groups: dict[str, list[tuple[list[str | None], Series]]] = {}
-    for series in target.series:
-        values = _values(series, at_s, steps, integers_as_text, rng)
-        begun = (start_s - 86_400) * 1_000_000_000
-        head = f'{{"attributes":{attributes(series.labels)},'
-        started = "" if series.kind in ("gauge", "mean") else f'"startTimeUnixNano":"{begun}",'
-        seen = rng.random(count) >= MISSED_POINTS
-        for since, until in series.silent:
-            seen &= (at_s < since) | (at_s >= until)
-        texts = [
-            f"{head}{started}{time},{value}}}" if here else None
-            for time, value, here in zip(times, values, seen.tolist(), strict=True)
-        ]
-        groups.setdefault(series.name, []).append((texts, series))
-    heads = []
-    for name, members in groups.items():
-        first = members[0][1]
-        unit = f'"unit":"{first.unit}",' if first.unit else ""
-        kind = {"counter": "sum", "gauge": "gauge", "mean": "gauge", "histogram": "histogram"}[first.kind]
-        tail = {"counter": ',"aggregationTemporality":2,"isMonotonic":true', "histogram": ',"aggregationTemporality":2'}
-        heads.append(
-            (f'{{"name":"{name}",{unit}"{kind}":{{"dataPoints":[', f"]{tail.get(first.kind, '')}}}}}", members)
-        )
-    resource = f'{{"resource":{{"attributes":{attributes(target.resource)}}},"scopeMetrics":[{{"scope":{{"name":'
-    resource += (
-        '"github.com/open-telemetry/opentelemetry-collector-contrib/receiver/prometheusreceiver","version":"0.155.0"}'
-    )
-    found = []
-    for index in np.flatnonzero(scraped).tolist():
-        metrics, points = [], 0
-        for head, tail_text, members in heads:
-            parts = [text for texts, _ in members if (text := texts[index]) is not None]
-            if parts:
-                metrics.append(f"{head}{','.join(parts)}{tail_text}")
-                points += len(parts)
-        if metrics:
-            text = f'{resource},"metrics":[{",".join(metrics)}]}}]}}'
-            found.append(_Scrape(int(nanoseconds[index]) // 1_000_000, points, text))
-    return found
+def _frame(series: Series) -> tuple[str, str]:
+    """What stands before and after the points of a metric."""
+    unit = f'"unit":"{series.unit}",' if series.unit else ""
+    kind = {"counter": "sum", "histogram": "histogram"}.get(series.kind, "gauge")
+    tail = {"sum": ',"aggregationTemporality":2,"isMonotonic":true', "histogram": ',"aggregationTemporality":2'}
+    return f'{{"name":"{series.name}",{unit}"{kind}":{{"dataPoints":[', f"]{tail.get(kind, '')}}}}}"
 
 
-def _values(series: Series, at_s: FloatArray, steps: int, as_text: bool, rng: np.random.Generator) -> list[str]:
-    """The value fields of a series' points, as JSON."""
+def _values(series: Series, at_s: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """What an agent sees of a series at each scrape; of a histogram, a row a bucket and then the sum."""
+    steps = len(series.values)
     edges = np.arange(steps + 1) * float(STEP_S)
     total = np.concatenate([[0.0], np.cumsum(series.values)])
+    if series.kind == "histogram":
+        assert series.level is not None, "a histogram has the mean of its observations in level"
+        below = 1 - np.exp(-np.array([*BOUNDS, np.inf])[:, None] / series.level)
+        parts = np.diff(np.concatenate([np.zeros((1, steps)), below]), axis=0) * series.values
+        rows = [*parts, series.values * series.level]  # times are spread exponentially about their mean
+        return np.stack([np.interp(at_s, edges, np.concatenate([[0.0], np.cumsum(row)])) for row in rows])
     if series.kind == "counter":
         found = series.start + np.interp(at_s, edges, total)
         for reset in series.resets:
@@ -134,33 +156,28 @@ def _values(series: Series, at_s: FloatArray, steps: int, as_text: bool, rng: np
         back = np.maximum(at_s - interval, 0.0)
         span = np.maximum(at_s - back, 1e-3)
         found = (np.interp(at_s, edges, total * STEP_S) - np.interp(back, edges, total * STEP_S)) / span
-    elif series.kind == "gauge":
-        found = series.values[np.clip((at_s // STEP_S).astype(np.int64), 0, steps - 1)].copy()
     else:
-        return _histograms(series, at_s, edges, as_text)
+        found = series.values[np.clip((at_s // STEP_S).astype(np.int64), 0, steps - 1)].copy()
     if series.noise:
         found = found * np.maximum(1 + rng.normal(0, series.noise, len(found)), 0.0)
-    if series.integer:
-        numbers = np.floor(found + 0.5).astype(np.int64).tolist()
-        return [f'"asInt":"{number}"' if as_text else f'"asInt":{number}' for number in numbers]
-    return [f'"asDouble":{number:.{"10" if series.kind == "counter" else "5"}g}' for number in found.tolist()]
+    return np.asarray(found)
 
 
-def _histograms(series: Series, at_s: FloatArray, edges: FloatArray, as_text: bool) -> list[str]:
-    """Cumulative histograms of times that are spread exponentially about their mean at each step."""
-    assert series.level is not None, "a histogram has the mean of its observations in level"
-    below = 1 - np.exp(-np.array([*BOUNDS, np.inf])[:, None] / series.level[None, :])
-    parts = np.diff(np.concatenate([np.zeros((1, below.shape[1])), below]), axis=0) * series.values
-    totals = [np.interp(at_s, edges, np.concatenate([[0.0], np.cumsum(part)])) for part in parts]
-    counts: NDArray[np.int64] = np.floor(np.array(totals)).astype(np.int64)
-    sums = np.interp(at_s, edges, np.concatenate([[0.0], np.cumsum(series.values * series.level)]))
+def _rendered(series: Series, values: FloatArray, as_text: bool) -> list[str]:
+    """Values as the value fields of points, in JSON."""
     quote = '"' if as_text else ""
-    bounds = orjson.dumps(BOUNDS).decode()
-    return [
-        f'"count":{quote}{sum(row)}{quote},"sum":{total:.8g},'
-        f'"bucketCounts":[{",".join(f"{quote}{number}{quote}" for number in row)}],"explicitBounds":{bounds}'
-        for row, total in zip(counts.T.tolist(), sums.tolist(), strict=True)
-    ]
+    if series.kind == "histogram":
+        bounds = orjson.dumps(BOUNDS).decode()
+        counts: NDArray[np.int64] = np.floor(values[:-1]).astype(np.int64)
+        return [
+            f'"count":{quote}{sum(row)}{quote},"sum":{total:.8g},'
+            f'"bucketCounts":[{",".join(f"{quote}{number}{quote}" for number in row)}],"explicitBounds":{bounds}'
+            for row, total in zip(counts.T.tolist(), values[-1].tolist(), strict=True)
+        ]
+    if series.integer:
+        return [f'"asInt":{quote}{number}{quote}' for number in np.floor(values + 0.5).astype(np.int64).tolist()]
+    digits = 10 if series.kind == "counter" else 5
+    return [f'"asDouble":{number:.{digits}g}' for number in values.tolist()]
 
 
 def records(
@@ -172,41 +189,54 @@ def records(
     collectors: int,
     partitions: int,
     rng: np.random.Generator,
-) -> list[Record]:
-    """The collector's messages: scrapes in order of time, about a hundred points or four seconds a batch."""
-    queues: list[list[_Scrape]] = [[] for _ in range(collectors)]
-    for number, target in enumerate(targets):
-        queues[number % collectors] += scrapes(target, start_s, steps, integers_as_text, rng)
-    found = []
-    for collector, queue in enumerate(queues):
-        queue.sort(key=lambda scrape: scrape.at_ms)
-        keyed = collectors > 1  # then a collector keeps to one partition
-        for number, batch in enumerate(_batches(queue)):
-            body = '{"resourceMetrics":[' + ",".join(scrape.text for scrape in batch) + "]}"
-            sent_ms = batch[-1].at_ms + 50 + int(rng.exponential(400))
+) -> Iterator[Record]:
+    """The collectors' messages in order of their oldest scrapes: about a hundred points or four seconds a batch."""
+    scraped = [_Scraped(target, start_s, steps, integers_as_text, rng) for target in targets]
+    queues = [
+        sorted((at_ms, number, index) for number in range(collector, len(scraped), collectors)
+               for at_ms, index in scraped[number].times)
+        for collector in range(collectors)
+    ]  # fmt: skip
+    sending = [rng.spawn(1)[0] for _ in range(collectors)]
+    yield from heapq.merge(
+        *(
+            _collector(queue, scraped, collector if collectors > 1 else None, partitions, own)
+            for collector, (queue, own) in enumerate(zip(queues, sending, strict=True))
+        ),
+        key=lambda record: record.oldest_ms,
+    )
+
+
+def _collector(
+    queue: Sequence[tuple[int, int, int]],
+    scraped: Sequence[_Scraped],
+    fixed: int | None,  # one of several collectors keeps to a partition of its own
+    partitions: int,
+    rng: np.random.Generator,
+) -> Iterator[Record]:
+    sent = points = 0
+    entries: list[str] = []
+    times: list[int] = []
+    for at_ms, number, index in [*queue, (LAST_MS, 0, 0)]:
+        if entries and (points >= BATCH_POINTS or at_ms - times[0] > BATCH_MS):
+            delay_ms = 50 + int(rng.exponential(400))
             if rng.random() < 0.01:
-                sent_ms += int(rng.uniform(2_000, 12_000))  # a retry
-            partition = (collector if keyed else number) % partitions
-            found.append(Record(TOPIC, partition, batch[0].at_ms, batch[-1].at_ms, sent_ms, None, body.encode()))
-    return found
+                delay_ms += int(rng.uniform(2_000, 12_000))  # a retry
+            body = f'{{"resourceMetrics":[{",".join(entries)}]}}'.encode()
+            partition = (sent if fixed is None else fixed) % partitions
+            yield Record(TOPIC, partition, times[0], times[-1], times[-1] + delay_ms, None, body)
+            sent, points, entries, times = sent + 1, 0, [], []
+        if at_ms < LAST_MS:
+            count, text = scraped[number].entry(at_ms, index)
+            if count:
+                points += count
+                entries.append(text)
+                times.append(at_ms)
 
 
-def _batches(queue: Sequence[_Scrape]) -> list[list[_Scrape]]:
-    batches: list[list[_Scrape]] = []
-    points = 0
-    for scrape in queue:
-        if not batches or points >= BATCH_POINTS or scrape.at_ms - batches[-1][0].at_ms > BATCH_S * 1000:
-            batches.append([])
-            points = 0
-        batches[-1].append(scrape)
-        points += scrape.points
-    return batches
-
-
-def twice(records: Sequence[Record], rng: np.random.Generator) -> list[Record]:
-    """Some records again, a little later: a producer's retry after an acknowledgement that was lost."""
-    return [
-        replace(record, sent_ms=record.sent_ms + int(rng.uniform(100, 2_000)))
-        for record in records
-        if rng.random() < DUPLICATES
-    ]
+def twice(records: Iterable[Record], rng: np.random.Generator) -> Iterator[Record]:
+    """The records, some of them again a little later: a producer's retry after an acknowledgement that was lost."""
+    for record in records:
+        yield record
+        if rng.random() < DUPLICATES:
+            yield replace(record, sent_ms=record.sent_ms + int(rng.uniform(100, 2_000)))

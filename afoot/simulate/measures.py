@@ -10,7 +10,7 @@ from afoot.simulate.agents import Series, Target
 from afoot.simulate.physics import STEP_S, FloatArray, Motion
 from afoot.simulate.world import Machine, Pipeline, Pod, World
 
-POINT_BUDGET = 260_000
+POINT_BUDGET = 200_000
 SCRAPES = (10, 15, 30, 60)
 MEBIBYTE = 2.0**20
 
@@ -38,6 +38,7 @@ class Meter:
         for scrape_s in SCRAPES:
             if scrape_s >= self.world.style.scrape_s and series * self.world.seconds / scrape_s <= POINT_BUDGET:
                 break
+        scrape_s = self.world.size.scrape_s if self.world.size else scrape_s
         for target in found:
             target.interval_s = scrape_s
         return found

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+import heapq
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from afoot.simulate.measures import Meter
 from afoot.simulate.physics import STEP_S, FloatArray, Motion, minutes
 from afoot.simulate.scenarios import SCENARIOS, Cause, Scenario, Story, Timetable, timetable
 from afoot.simulate.truth import Expected, Truth
-from afoot.simulate.world import World
+from afoot.simulate.world import Size, World
 
 Progress = Callable[[str, float], None]
 PROMPT_MS = 30_000
@@ -41,7 +42,7 @@ class Play:
     motion: Motion
 
 
-def play(scenario: str, seed: int, hours: float | None = None) -> Play:
+def play(scenario: str, seed: int, hours: float | None = None, size: Size | None = None) -> Play:
     """Builds the world of a seed and lets a scenario happen in it; an unknown name is a UsageError."""
     if scenario not in SCENARIOS:
         near = difflib.get_close_matches(scenario, SCENARIOS, 1)
@@ -53,43 +54,61 @@ def play(scenario: str, seed: int, hours: float | None = None) -> Play:
         raise UsageError(f"A capture is from 0.5 to 168 hours long, not {hours:g}.")
     found = SCENARIOS[scenario]
     table = timetable(found, seed, hours)
-    world = World(seed, table.start_s, table.seconds)
+    world = World(seed, table.start_s, table.seconds, size)
     story = found.play(world, table)
     return Play(found, table, world, story, world.play())
 
 
-def simulate(scenario: str, seed: int, hours: float | None, out: Path, progress: Progress | None = None) -> Truth:
+def simulate(
+    scenario: str,
+    seed: int,
+    hours: float | None,
+    out: Path,
+    progress: Progress | None = None,
+    size: Size | None = None,
+) -> Truth:
     """Writes `out`/capture.jsonl.zst and `out`/truth.json, and returns the truth. The same seed gives the same bytes.
 
     A disordered scenario writes its twin in order to `out`/ordered/ordered.jsonl.zst: the same messages, sent in order
-    of their event times. `progress` is called with a word and the part done, 0 to 1.
+    of their event times. `progress` is called with a word and the part done, 0 to 1. `size` is for captures of a size
+    that no seed draws.
     """
     say = progress or (lambda word, part: None)
     say("playing", 0.0)
-    played = play(scenario, seed, hours)
-    say("measuring", 0.3)
-    records = measured(played)
-    say("writing", 0.7)
+    played = play(scenario, seed, hours, size)
+    world = played.world
     out.mkdir(parents=True, exist_ok=True)
-    rng = played.world.rng("offsets")
+    begin_ms, span_ms = world.start_s * 1000, world.seconds * 1000
+    passes = 2 if played.scenario.disorder else 1
+
+    def told(records: Iterable[Record], done: int) -> Iterator[Record]:
+        for number, record in enumerate(records):
+            if number % 1000 == 0:
+                part = min(1.0, max(0.0, (record.oldest_ms - begin_ms) / span_ms))
+                say("writing", (done + part) / passes)
+            yield record
+
     if played.scenario.disorder:
         twin = out / "ordered"
         twin.mkdir(exist_ok=True)
-        write(arrive(in_order(records), played.world.rng("offsets")), twin / "ordered.jsonl.zst")
-        records = disordered(records, played.world.rng("disorder"))
-    write(arrive(records, rng), out / "capture.jsonl.zst")
+        ordered = in_order(told(measured(played), 0))
+        write(arrive(ordered, world.rng("offsets")), twin / "ordered.jsonl.zst")
+    records = told(measured(played), passes - 1)
+    if played.scenario.disorder:
+        records = disordered(records, world.rng("disorder"))
+    write(arrive(records, world.rng("offsets")), out / "capture.jsonl.zst")
     truth = judge(played)
     truth.write(out / "truth.json")
     say("done", 1.0)
     return truth
 
 
-def measured(played: Play) -> list[Record]:
-    """Everything that the agents of a played scenario send."""
+def measured(played: Play) -> Iterator[Record]:
+    """Everything that the agents of a played scenario send, in order of the oldest event of each message."""
     world, motion = played.world, played.motion
     meter = Meter(world, motion)
     rng = world.rng("agents")
-    telemetry = agents.records(
+    metrics = agents.records(
         meter.targets(),
         world.start_s,
         world.steps,
@@ -98,34 +117,35 @@ def measured(played: Play) -> list[Record]:
         partitions=world.style.partitions[agents.TOPIC],
         rng=rng,
     )
-    telemetry += cloudwatch.records(world, meter) + chatter.logs(world, motion) + chatter.flows(world, motion)
-    return telemetry + agents.twice(telemetry, rng) + inventory.records(world)
+    others = cloudwatch.records(world, meter) + chatter.logs(world, motion) + chatter.flows(world, motion)
+    telemetry = heapq.merge(metrics, sorted(others, key=_oldest), key=_oldest)
+    yield from heapq.merge(agents.twice(telemetry, world.rng("twice")), inventory.records(world), key=_oldest)
 
 
-def in_order(records: list[Record]) -> list[Record]:
+def _oldest(record: Record) -> int:
+    return record.oldest_ms
+
+
+def in_order(records: Iterable[Record]) -> Iterator[Record]:
     """The records sent at once and in order of their event times. A topic that is minutes late by nature stays so."""
     last: dict[tuple[str, int], int] = {}
-    found = []
-    for record in sorted(records, key=lambda record: record.oldest_ms):
+    for record in records:
         if LATENESS_MS[record.topic] != PROMPT_MS or record.topic == inventory.TOPIC:
-            found.append(record)
+            yield record
             continue
         place = (record.topic, record.partition)
         last[place] = max(last.get(place, 0), record.newest_ms + 300)
-        found.append(replace(record, sent_ms=last[place]))
-    return found
+        yield replace(record, sent_ms=last[place])
 
 
-def disordered(records: list[Record], rng: np.random.Generator) -> list[Record]:
+def disordered(records: Iterable[Record], rng: np.random.Generator) -> Iterator[Record]:
     """The records with delays that bring them out of order, and keep all event times within the topic's lateness."""
-    found = []
     for record in records:
         room_ms = LATENESS_MS[record.topic] - (record.sent_ms - record.oldest_ms) - 1_000
         if record.topic == inventory.TOPIC or room_ms <= 0:
-            found.append(record)  # a log of commits has one order
+            yield record  # a log of commits has one order
         else:
-            found.append(replace(record, sent_ms=record.sent_ms + int(rng.uniform(0, room_ms))))
-    return found
+            yield replace(record, sent_ms=record.sent_ms + int(rng.uniform(0, room_ms)))
 
 
 # -- the truth ---------------------------------------------------------------------------------------------------

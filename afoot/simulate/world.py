@@ -49,6 +49,14 @@ class Style:
     partitions: Mapping[str, int]
 
 
+@dataclass(frozen=True)
+class Size:
+    """What a seed would otherwise choose: the number of pipelines, and the scrape interval whatever it costs."""
+
+    pipelines: int
+    scrape_s: int
+
+
 @dataclass
 class Volume:
     """A volume: its identity, the labels of its telemetry, and its limits."""
@@ -154,7 +162,8 @@ class Change:
 class World:
     """Everything a scenario plays on. `rng(aspect)` is independent for each aspect, so scenarios share their worlds."""
 
-    def __init__(self, seed: int, start_s: int, seconds: int) -> None:
+    def __init__(self, seed: int, start_s: int, seconds: int, size: Size | None = None) -> None:
+        self.size = size
         self.seed, self.start_s, self.seconds = seed, start_s, seconds
         self.steps = seconds // STEP_S
         self.names = Names(self.rng("names"))
@@ -239,6 +248,8 @@ class World:
         if self.seed == 0:  # the published case keeps its names
             self.names.reserve("job", "enricher")
             pipelines = 3
+        if self.size:
+            pipelines = self.size.pipelines
         for number in range(pipelines):
             self._pipeline(number)
         # Where machines go that leave the victim's volume: about as fast, or their work would not end.
