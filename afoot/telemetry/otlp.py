@@ -7,8 +7,8 @@ attributes and the point's, where the point's win; the scope's are left out.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Hashable
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -23,7 +23,6 @@ from afoot.telemetry.values import Malformed, Refused, body, checked_ns, count, 
 
 Json = dict[str, Any]
 
-_dumps = orjson.dumps
 _new_point = tuple.__new__  # the constructor of a NamedTuple without its Python frame: this runs once a point
 _EMPTY: list[Any] = []
 _NO_RECORDED_VALUE = 1
@@ -37,12 +36,20 @@ _SEVERITIES = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")  # four numbe
 _SEVERITY_ENUM = "SEVERITY_NUMBER_"
 
 
+class Attributes(NamedTuple):
+    """How a list of attributes is told from others, and one of its items read as {"key": ..., "value": AnyValue}."""
+
+    key: Callable[[Any], Hashable]
+    pair: Callable[[Any], Any]
+
+
 class Reader:
     """Decodes documents of one topic; keeps label sets between messages, and nothing else."""
 
-    def __init__(self, format_name: str) -> None:
+    def __init__(self, format_name: str, attributes: Attributes | None = None) -> None:
         self._format = format_name
         self._labels = LabelCache()
+        self._attributes = attributes or Attributes(orjson.dumps, lambda pair: pair)
 
     def metrics(self, document: object) -> Decoded:
         """The points of an ExportMetricsServiceRequest."""
@@ -70,8 +77,8 @@ class Reader:
             found = f"keys {sorted(document)[:5]}" if isinstance(document, dict) else shown(document)
             raise DecodeError(f"{self._format}: found {found}; an object with {outer!r} is expected")
         try:
-            return [(_Resource(_get(item, "resource")), _list(item, inner)) for item in _list(document, outer)]
-        except Refused as error:
+            return [(self._resource(_get(item, "resource")), _list(item, inner)) for item in _list(document, outer)]
+        except (Refused, TypeError) as error:  # TypeError: attributes nested too deeply for a key
             raise DecodeError(f"{self._format}: {outer}: {error}") from None
 
     def _metric(self, metric: Json, resource: _Resource, collected: Collected) -> None:
@@ -105,13 +112,14 @@ class Reader:
         collected: Collected,
     ) -> None:
         known = self._labels.known
+        key_of = self._attributes.key
         resource_key = resource.key
         append = collected.rows.append
-        last_time: object = None
+        last_time: object = None  # points of one scrape share their time
         time_ns = 0
         for index, point in enumerate(points):
             try:
-                sent_time = point["timeUnixNano"]
+                sent_time = point.get("timeUnixNano", 0)
                 if sent_time != last_time:
                     time_ns = checked_ns(integer(sent_time, "timeUnixNano"), "timeUnixNano")
                     last_time = sent_time
@@ -126,10 +134,10 @@ class Reader:
                     value = _value(point)
                 if "flags" in point:
                     _check_flags(point)
-                key = (resource_key, _dumps(point.get("attributes")))
+                key = (resource_key, key_of(point.get("attributes")))
                 labels = known.get(key)
                 if labels is None:
-                    labels = self._labels.add(key, _merged(resource, point))
+                    labels = self._labels.add(key, self._merged(resource, point))
                 append(_new_point(MetricPoint, (metric_name, unit, kind, labels, time_ns, value, None)))
             except UNREADABLE as error:
                 collected.refuse(f"metric {shown(metric_name)} point {index}", error, point)
@@ -220,14 +228,33 @@ class Reader:
                 collected.refuse(f"metric {shown(metric_name)} point {index}", error, point)
 
     def _point_labels(self, resource: _Resource, point: Json, extra: str = "", extra_value: str = "") -> Labels:
-        key = (resource.key, _dumps(point.get("attributes")), extra, extra_value)
+        key = (resource.key, self._attributes.key(point.get("attributes")), extra, extra_value)
         labels = self._labels.known.get(key)
         if labels is None:
-            mapping = _merged(resource, point)
+            mapping = self._merged(resource, point)
             if extra:
                 mapping[extra] = extra_value
             labels = self._labels.add(key, mapping)
         return labels
+
+    def _resource(self, resource: Any) -> _Resource:
+        attributes = resource.get("attributes") if isinstance(resource, dict) else None
+        return _Resource(attributes, self._attributes.key(attributes))
+
+    def _merged(self, resource: _Resource, point: Json) -> dict[str, str]:
+        mapping = {key: label(_plain(value)) for key, value in self._pairs(resource.attributes)}
+        mapping.update((key, label(_plain(value))) for key, value in self._pairs(point.get("attributes")))
+        return mapping
+
+    def _pairs(self, attributes: Any) -> list[tuple[str, Any]]:
+        if attributes is None:
+            return _EMPTY
+        if not isinstance(attributes, list):
+            raise Malformed(f"attributes are {shown(attributes)}; an array of key and value is expected")
+        if len(attributes) > limits.LABELS:
+            raise Refused(f"{len(attributes)} attributes; at most {limits.LABELS} are allowed")
+        pairs = [self._attributes.pair(attribute) for attribute in attributes]
+        return [(name(_get(pair, "key"), "an attribute's key"), pair.get("value")) for pair in pairs]
 
     def _records(self, document: object, read: Callable[[_Resource, Json], Row]) -> Decoded:
         collected = Collected(self._format)
@@ -250,7 +277,7 @@ class Reader:
         return LogRecord(_record_time(record), label(severity), body(label(content)), labels)
 
     def _flow(self, resource: _Resource, record: Json) -> FlowRecord:
-        found = {key: _plain(value) for key, value in _pairs(record.get("attributes"))}
+        found = {key: _plain(value) for key, value in self._pairs(record.get("attributes"))}
         start, end = found.pop("network.flow.start", 0), found.pop("network.flow.end", 0)
         received = _record_time(record)
         flow_end = integer(end, "network.flow.end") or received
@@ -272,17 +299,11 @@ class Reader:
         )
 
 
-class _Resource:
-    """A resource's attributes, and their bytes as the first half of a label cache's key."""
+class _Resource(NamedTuple):
+    """A resource's attributes, and what tells them from others, the first half of a label cache's key."""
 
-    __slots__ = ("attributes", "key")
-
-    def __init__(self, resource: Any) -> None:
-        self.attributes = resource.get("attributes") if isinstance(resource, dict) else None
-        try:
-            self.key = _dumps(self.attributes)
-        except TypeError:
-            raise Malformed("the resource's attributes are nested too deeply") from None
+    attributes: Any
+    key: Hashable
 
 
 def renamed(document: Any, depth: int = 0) -> Any:
@@ -349,29 +370,13 @@ def _check_flags(point: Json) -> None:
 
 def _time(point: Json) -> int:
     _check_flags(point)
-    return checked_ns(integer(point["timeUnixNano"], "timeUnixNano"), "timeUnixNano")
+    return checked_ns(integer(point.get("timeUnixNano", 0), "timeUnixNano"), "timeUnixNano")
 
 
 def _record_time(record: Json) -> int:
     # The data model: the time of occurrence if it is known, else the time of observation.
     sent = integer(record.get("timeUnixNano", 0), "timeUnixNano")
     return checked_ns(sent or integer(record.get("observedTimeUnixNano", 0), "observedTimeUnixNano"), "timeUnixNano")
-
-
-def _merged(resource: _Resource, point: Json) -> dict[str, str]:
-    mapping = {key: label(_plain(value)) for key, value in _pairs(resource.attributes)}
-    mapping.update((key, label(_plain(value))) for key, value in _pairs(point.get("attributes")))
-    return mapping
-
-
-def _pairs(attributes: Any) -> list[tuple[str, Any]]:
-    if attributes is None:
-        return _EMPTY
-    if not isinstance(attributes, list):
-        raise Malformed(f"attributes are {shown(attributes)}; an array of key and value is expected")
-    if len(attributes) > limits.LABELS:
-        raise Refused(f"{len(attributes)} attributes; at most {limits.LABELS} are allowed")
-    return [(name(_get(pair, "key"), "an attribute's key"), pair.get("value")) for pair in attributes]
 
 
 def _plain(value: Any, depth: int = 0) -> Any:

@@ -1,0 +1,59 @@
+"""collectd's write_kafka in Format Graphite: lines "path value time", the time in seconds.
+
+The path is prefix, host, plugin[-instance], type[-instance] and, where the type has several, the data source, each
+without dots inside (EscapeCharacter) and with SeparateInstances false. It names neither the kind of a value nor, beyond
+doubt, the host: `prefix` says what stands before it, and a value's kind is unknown.
+"""
+
+from __future__ import annotations
+
+from afoot.telemetry import collectd
+from afoot.telemetry.collected import UNREADABLE, Collected
+from afoot.telemetry.formats import Decoder
+from afoot.telemetry.labelsets import LabelCache
+from afoot.telemetry.payload import lines, shown, text
+from afoot.telemetry.rows import Decoded, Message, MetricPoint
+from afoot.telemetry.values import Malformed, Refused, epoch_ns, name, number
+
+KINDS = ("metrics",)
+OPTIONS = {"prefix": 'what the output puts before the host, such as "site1.": nothing unless told otherwise'}
+_FORMAT = "collectd_graphite"
+
+
+def make(kind: str, options: dict[str, str]) -> Decoder:
+    """The decoder of a topic that collectd fills."""
+    prefix = options.get("prefix", "")
+    cache = LabelCache()
+
+    def decode(message: Message) -> Decoded:
+        collected = Collected(_FORMAT)
+        for index, line in enumerate(lines(message, _FORMAT), start=1):
+            try:
+                collected.rows.append(_point(text(line, _FORMAT), prefix, cache))
+            except UNREADABLE as error:
+                collected.refuse(f"line {index}", error)
+        return collected.decoded()
+
+    return decode
+
+
+def _point(line: str, prefix: str, cache: LabelCache) -> MetricPoint:
+    words = line.split()
+    if len(words) != 3:
+        raise Malformed(f"{len(words)} words; a path, a value and a time are expected")
+    path, value, sent_time = words
+    if not path.startswith(prefix):
+        raise Refused(f"path {shown(path)} does not begin with the prefix {prefix!r}")
+    parts = path.removeprefix(prefix).split(".")
+    if not 3 <= len(parts) <= 4 or not all(parts):
+        raise Malformed(f"path {shown(path)} has {len(parts)} parts; host.plugin.type[.source] is expected")
+    plugin, _, plugin_instance = parts[1].partition("-")
+    type_name, _, type_instance = parts[2].partition("-")
+    source = parts[3] if len(parts) == 4 else "value"
+    key = (parts[0], plugin_instance, type_instance)
+    labels = cache.known.get(key)
+    if labels is None:
+        mapping = {"host": parts[0], "plugin_instance": plugin_instance, "type_instance": type_instance}
+        labels = cache.add(key, {field: found for field, found in mapping.items() if found})
+    metric_name = name(collectd.metric_name(plugin, type_name, source, "unknown"))
+    return MetricPoint(metric_name, "", "unknown", labels, epoch_ns(sent_time, 1), number(value))

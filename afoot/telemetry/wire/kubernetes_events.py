@@ -1,0 +1,73 @@
+"""Kubernetes Events as log records: bare, as a list, as a watch's {"type", "object"}, or as Fluent Bit sends them.
+
+The time is lastTimestamp, else series.lastObservedTime, else eventTime, else metadata.creationTimestamp. An event that
+was DELETED has only expired, so it gives no row; each other change of an event is a record.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from afoot.telemetry import logs
+from afoot.telemetry.collected import each
+from afoot.telemetry.formats import Decoder
+from afoot.telemetry.labelsets import LabelCache
+from afoot.telemetry.payload import documents
+from afoot.telemetry.rows import Decoded, LogRecord, Message
+from afoot.telemetry.values import Malformed, body, label, rfc3339_ns
+
+KINDS = ("logs",)
+OPTIONS: dict[str, str] = {}
+_FORMAT = "kubernetes_events"
+_TIMES = (
+    ("lastTimestamp",),
+    ("series", "lastObservedTime"),
+    ("eventTime",),
+    ("metadata", "creationTimestamp"),
+)
+_LABELS = {
+    "namespace": ("involvedObject", "namespace"),
+    "k8s.object.kind": ("involvedObject", "kind"),
+    "k8s.object.name": ("involvedObject", "name"),
+    "k8s.event.reason": ("reason",),
+    "host.name": ("source", "host"),
+}
+_BY_KIND = {"Pod": "pod", "Deployment": "deployment", "Node": "host.name", "Ingress": "ingress"}
+
+
+def make(kind: str, options: dict[str, str]) -> Decoder:
+    """The decoder of a topic of Kubernetes Events."""
+    cache = LabelCache()
+
+    def read(sent: dict[str, Any]) -> LogRecord | None:
+        event = sent
+        if isinstance(sent.get("object"), dict):
+            event = sent["object"]
+            if sent.get("type") == "DELETED":
+                return None
+        if not isinstance(event.get("involvedObject"), dict):
+            raise Malformed("involvedObject is missing; a core/v1 Event is expected")
+        own = _BY_KIND.get(label(event["involvedObject"].get("kind")))
+        paths = {**_LABELS, own: ("involvedObject", "name")} if own else _LABELS
+        return LogRecord(
+            rfc3339_ns(logs.first(event, *_TIMES), "lastTimestamp"),
+            label(event.get("type")),
+            body(label(event["message"])),
+            logs.labels(event, paths, cache),
+        )
+
+    def decode(message: Message) -> Decoded:
+        return each(_events(documents(message, _FORMAT)), _FORMAT, "event", read)
+
+    return decode
+
+
+def _events(found: list[Any]) -> list[Any]:
+    if (
+        len(found) == 2 and isinstance(found[0], float | int) and isinstance(found[1], dict)
+    ):  # Fluent Bit's [time, event]
+        return found[1:]
+    if len(found) == 1 and isinstance(found[0], dict) and isinstance(found[0].get("items"), list):
+        items: list[Any] = found[0]["items"]
+        return items
+    return found
