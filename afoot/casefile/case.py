@@ -133,6 +133,12 @@ class Case:
         cut = {key: one.within(start, end) for key, one in self.series.items()}
         return replace(self, start=start, end=end, series={key: one for key, one in cut.items() if one.times})
 
+    def shared(self) -> str | None:
+        """What the culprit acted through; while there is none, the storage that was heard, measured or not."""
+        storage = (one.entity for one in self.suspects() if one.component == "storage")
+        via: str | None = self.finding["culprit_via"]
+        return via or (next(storage, None) if not self.finding["culprit_entity"] else None)
+
     def leading(self, entity: str | None, signals: Iterable[str]) -> Series | None:
         """The first of `signals` that the entity has values of."""
         found = (self.series.get((entity, signal)) for signal in signals if entity)

@@ -83,7 +83,7 @@ def view(case: Case, runs: Sequence[Run]) -> View:
 
 def _plots(case: Case) -> list[Plot]:
     finding = case.finding
-    culprit, victim, via = case.culprit(), case.victim(), finding["culprit_via"]
+    culprit, victim, via = case.culprit(), case.victim(), case.shared()
     found = []
     if finding["victim_entity"]:
         title = f"{_label(finding['victim_signal'])} of {words.visible(finding['victim_entity'])}"
