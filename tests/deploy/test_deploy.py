@@ -18,9 +18,8 @@ DOCKERFILE = (ROOT / "docker" / "Dockerfile").read_text()
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 RESOURCES: list[dict[str, Any]] = [
     resource
-    for file in sorted((ROOT / "k8s").glob("*.yaml"))
-    if file.name != "kustomization.yaml"
-    for resource in yaml.safe_load_all(file.read_text())
+    for file in yaml.safe_load((ROOT / "k8s" / "kustomization.yaml").read_text())["resources"]
+    for resource in yaml.safe_load_all((ROOT / "k8s" / file).read_text())
 ]
 OF_KUBERNETES = [r for r in RESOURCES if "." not in r["apiVersion"] or ".k8s.io/" in r["apiVersion"]]
 FINDINGS = next(resource for resource in RESOURCES if resource["kind"] == "FlinkDeployment")
