@@ -207,10 +207,14 @@ class Sampler:
         return "" if _is_finite(value) else "value is not a finite number"
 
     def _meet(self, point: MetricPoint) -> int:
-        """The index of a series not met under this key, or UNASKED."""
+        """The index of a series not known when its message came, or UNASKED."""
         asked = self.catalogue.uses(point.name)
         if not asked:
             return UNASKED  # known by its name alone: nothing to remember
+        key = (point.name, id(point.labels), point.kind)
+        index = self._index.get(key, UNKNOWN)
+        if index != UNKNOWN:
+            return index  # met earlier in this message
         index = UNASKED
         uses = [use for use in asked if use.side or use.source.admits(point.labels.mapping)]
         mode = _mode(uses[0].source, point) if uses else None
@@ -218,7 +222,7 @@ class Sampler:
             index = self._series(mode, point.name, point.labels, uses[0].source)
         else:
             self._unused.append(point.labels)
-        self._index[point.name, id(point.labels), point.kind] = index
+        self._index[key] = index
         return index
 
     def _series(self, mode: int, metric: str, labels: Labels, source: Source) -> int:

@@ -1,0 +1,248 @@
+"""Messages to frames: what each row becomes, and that nothing is lost on the way."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from afoot.errors import DecodeError
+from afoot.signals import Sampler, blocks
+from afoot.signals.blocks import CUMULATIVE, DELTA, GAUGE, unpack
+from afoot.telemetry.rows import Decoded, InventoryChange, Labels, Message, MetricPoint, Stats
+from tests.signals.helpers import CATALOGUE, MINUTE, T0, TENANT, S, point
+
+RECEIVED = Message("telemetry.metrics", 3, 77, T0 + 30_000, None, b"")
+ASKED = "container_memory_working_set_bytes"
+
+
+def sampler(shards: int = 4, **more: Any) -> Sampler:
+    return Sampler(CATALOGUE, shards, **more)
+
+
+def test_one_block_a_shard_and_window() -> None:
+    rows = [point(ASKED, {**TENANT, "pod": f"p{i}"}, second, 1.0) for i in range(20) for second in (-1, 0, 59, 60)]
+    frames = sampler().frames(RECEIVED, Decoded(rows, []))
+    places = [(frame.window_ms, frame.shard) for frame in frames]
+    assert places == sorted(set(places))
+    assert {window for window, _ in places} == {T0 - MINUTE, T0, T0 + MINUTE}
+    assert {shard for _, shard in places} == {0, 1, 2, 3}
+    assert [frame.messages for frame in frames] == [1] + [0] * (len(frames) - 1)
+    assert sum(frame.points for frame in frames) == 80
+
+
+def test_a_block_says_all_that_it_was_made_of() -> None:
+    rows = [point(ASKED, TENANT, second, 1.5 * second) for second in (3, 1, 2)]
+    body = sampler().frames(RECEIVED, Decoded(rows, []))[0].body
+    assert body.isascii()
+    assert not set(" \n") & set(body)
+    samples = unpack(body)
+    assert (samples.topics, samples.partition.tolist(), samples.offset.tolist()) == (("telemetry.metrics",), [3], [77])
+    assert samples.time_ns.tolist() == [row.time_ns for row in rows]
+    assert samples.value.tolist() == [4.5, 1.5, 3.0]
+    series = blocks.read_definition(samples.definitions[0])
+    assert (series.metric, series.mode, series.labels) == (ASKED, GAUGE, Labels.of(TENANT))
+    assert set(samples.series.tolist()) == {series.id}
+    assert blocks.series(GAUGE, ASKED, Labels.of(TENANT)) == series
+
+
+def test_blocks_are_unpacked_in_the_order_of_messages() -> None:
+    bodies = []
+    for topic, partition, offset in (("b", 0, 1), ("a", 10, 1), ("a", 9, 2), ("a", 9, 1), ("ä b:1", 0, 0)):
+        message = RECEIVED._replace(topic=topic, partition=partition, offset=offset)
+        bodies.append(sampler(1).frames(message, Decoded([point(ASKED, TENANT, 1, offset)], []))[0].body)
+    samples = unpack(" ".join(bodies))
+    assert samples.topics == ("a", "b", "ä b:1")
+    found = zip(samples.topic.tolist(), samples.partition.tolist(), samples.offset.tolist(), strict=True)
+    assert list(found) == [(0, 9, 1), (0, 9, 2), (0, 10, 1), (1, 0, 1), (2, 0, 0)]
+    assert samples.block.tolist() == [0, 1, 2, 3, 4]
+
+
+def test_a_block_of_another_version_is_refused() -> None:
+    with pytest.raises(ValueError, match="version '2'"):
+        unpack("2:t:")
+
+
+def test_a_series_is_defined_once_a_window_by_each_sampler() -> None:
+    held = sampler(1)
+    rows = [point(ASKED, TENANT, second, 1.0) for second in (1, 2, 61, 62)]
+    first = [unpack(frame.body).definitions for frame in held.frames(RECEIVED, Decoded(rows, []))]
+    assert [len(found) for found in first] == [1, 1]
+    again = held.frames(RECEIVED, Decoded([point(ASKED, TENANT, 65, 1.0)], []))
+    assert unpack(again[0].body).definitions == []
+    back = held.frames(RECEIVED, Decoded([point(ASKED, TENANT, 5, 1.0)], []))
+    assert unpack(back[0].body).definitions == first[0]
+
+
+@pytest.mark.parametrize("cache_series", [400_000, 0])
+def test_the_same_labels_under_several_metrics(cache_series: int) -> None:
+    held = sampler(1, cache_series=cache_series)
+    names = [ASKED, "container_cpu_usage_seconds_total", "nobody_asks", "container_fs_writes_total"]
+    for _ in range(2):
+        frames = held.frames(RECEIVED, Decoded([point(name, TENANT, 1, 1.0) for name in names], []))
+        samples = unpack(frames[1].body)
+        assert len(set(samples.series.tolist())) == 3
+        assert frames[0].kind == "unasked"
+        assert json.loads(frames[0].body) == {"nobody_asks": 1}
+
+
+@pytest.mark.parametrize(
+    ("metric", "kind", "mode"),
+    [
+        ("container_fs_writes_total", "cumulative", CUMULATIVE),
+        ("container_fs_writes_total", "unknown", CUMULATIVE),
+        ("container_fs_writes_total", "gauge", CUMULATIVE),
+        ("container_fs_writes_total", "delta", DELTA),
+        (ASKED, "unknown", GAUGE),
+        (ASKED, "gauge", GAUGE),
+    ],
+)
+def test_the_catalogue_says_how_to_read_a_metric_unless_it_is_a_delta(metric: str, kind: Any, mode: int) -> None:
+    frames = sampler(1).frames(RECEIVED, Decoded([point(metric, TENANT, 1, 1.0, kind)], []))
+    assert blocks.read_definition(unpack(frames[0].body).definitions[0]).mode == mode
+
+
+@pytest.mark.parametrize(
+    ("labels", "asked"),
+    [
+        ({"InstanceId": "i-1"}, True),
+        ({"InstanceType": "m5"}, False),
+        ({"AutoScalingGroupName": "g"}, False),
+        ({}, False),
+    ],
+)
+def test_cloudwatch_dimension_sets_that_name_no_entity_are_unasked(labels: dict[str, str], asked: bool) -> None:
+    held = sampler(1)
+    for _ in range(2):
+        row = point("EBSWriteOps", labels, 1, 0.0, "gauge", Stats(1, 60, 0, 60, 60))
+        frames = held.frames(RECEIVED, Decoded([row], []))
+        assert [frame.kind for frame in frames] == ["samples" if asked else "unasked"]
+
+
+@pytest.mark.parametrize(
+    ("metric", "stats", "value"),
+    [
+        ("VolumeWriteOps", Stats(5, 300, 0, 99, 60), 5.0),
+        ("VolumeWriteOps", Stats(5, 300, 0, 99, 300), 1.0),
+        ("VolumeQueueLength", Stats(5, 300, 0, 99, 60), 60.0),
+    ],
+)
+def test_pre_aggregated_points_become_rates_or_means(metric: str, stats: Stats, value: float) -> None:
+    frames = sampler(1).frames(RECEIVED, Decoded([point(metric, {"VolumeId": "v"}, 1, 0.0, "gauge", stats)], []))
+    assert unpack(frames[0].body).value.tolist() == [value]
+
+
+def test_an_aggregate_is_no_counter_and_a_plain_value_no_aggregate() -> None:
+    rows = [point("container_fs_writes_total", TENANT, 1, 0.0, "gauge", Stats(1, 1, 1, 1, 60))]
+    rows += [point("VolumeWriteOps", {"VolumeId": "v"}, 1, 7.0, "gauge")]
+    frames = sampler(1).frames(RECEIVED, Decoded(rows, []))
+    assert [(frame.kind, frame.points) for frame in frames] == [("unasked", 2)]
+
+
+@pytest.mark.parametrize(
+    ("second", "value", "reason"),
+    [
+        pytest.param(90, 1.0, None, id="as far ahead as allowed"),
+        pytest.param(90 + 1e-9, 1.0, "more than 60 s after the record's own time", id="a nanosecond further"),
+        pytest.param(3600 * 24 * 365, 1.0, "after the record's own time", id="next year"),
+        pytest.param(1e11, 1.0, "after the record's own time", id="beyond 64 bits"),
+        pytest.param(-T0 / 1000, 1.0, None, id="1970"),
+        pytest.param(-2e10, 1.0, "before what 64 bits", id="before all time"),
+        pytest.param(1, math.nan, "not a finite number", id="not a number"),
+        pytest.param(1, -math.inf, "not a finite number", id="infinite"),
+        pytest.param(1, 10**400, "not a finite number", id="beyond floats"),
+        pytest.param(1, 1.7e308, None, id="very large"),
+    ],
+)
+def test_what_cannot_be_a_sample_is_refused_alone(second: float, value: Any, reason: str | None) -> None:
+    rows = [point(ASKED, TENANT, 1, 1.7e308), point(ASKED, {**TENANT, "pod": "x"}, second, value)]
+    frames = sampler(1).frames(RECEIVED, Decoded(rows, ["no time"]))
+    assert [frame.messages for frame in frames] == [1] + [0] * (len(frames) - 1)
+    assert sum(frame.points for frame in frames) == 3
+    refused = {frame.reason: frame.points for frame in frames if frame.kind == "refused"}
+    assert refused.pop("no time") == 1
+    if reason is None:
+        assert refused == {}
+    else:
+        assert list(refused.values()) == [1]
+        assert reason in next(iter(refused))
+
+
+def test_a_message_without_rows_is_counted() -> None:
+    frames = sampler().frames(RECEIVED, Decoded([], []))
+    assert [(frame.kind, frame.messages, frame.points, frame.body) for frame in frames] == [("unasked", 1, 0, "{}")]
+
+
+def test_a_message_that_cannot_be_read_is_dead() -> None:
+    def decode(message: Message) -> Decoded:
+        raise DecodeError("no JSON")
+
+    frames = sampler().read(RECEIVED, decode)
+    assert [(frame.kind, frame.messages, frame.points, frame.reason) for frame in frames] == [("dead", 1, 0, "no JSON")]
+
+
+def test_inventory_changes_travel_whole() -> None:
+    change = InventoryChange("relation", "upsert", ("a", "b", 'quo"te\n'), {"from_id": "a"}, 5, True)
+    frames = sampler().frames(RECEIVED, Decoded([change], []))
+    found = [InventoryChange(**{**row, "key": tuple(row["key"])}) for row in json.loads(frames[0].body)]
+    assert (frames[0].kind, frames[0].points, found) == ("change", 1, [change])
+
+
+def test_a_foreign_row_is_an_error() -> None:
+    with pytest.raises(TypeError, match="decoder gives the row types"):
+        sampler().frames(RECEIVED, Decoded([object()], []))
+
+
+def test_all_series_of_an_entity_meet_in_one_shard() -> None:
+    held = sampler(64)
+    rows = [
+        point(name, {"namespace": "n", "pod": "p", "container": c, "device": d}, 1, 1.0)
+        for name in ("container_fs_writes_total", "container_cpu_usage_seconds_total", ASKED)
+        for c in ("a", "b")
+        for d in ("x", "y")
+    ]
+    rows += [point("k8s.pod.cpu.time", {"k8s.namespace.name": "n", "k8s.pod.name": "p"}, 1, 1.0)]
+    frames = held.frames(RECEIVED, Decoded(rows, []))
+    assert len(frames) == 1
+    hosts = [point("node_load1", {"instance": i}, 1, 1.0) for i in ("h:9100", "h:9101", "h")]
+    assert len(held.frames(RECEIVED, Decoded(hosts, []))) == 1
+
+
+times = st.integers(-200, 200).map(lambda s: T0 * 1_000_000 + s * S)
+points = st.builds(
+    MetricPoint,
+    name=st.sampled_from([ASKED, "container_fs_writes_total", "nobody_asks", "EBSWriteOps", "node_load1"]),
+    unit=st.just(""),
+    kind=st.sampled_from(["gauge", "cumulative", "delta", "unknown"]),
+    labels=st.dictionaries(
+        st.sampled_from(["namespace", "pod", "instance", "InstanceId"]), st.sampled_from("abc\nä")
+    ).map(Labels.of),
+    time_ns=times,
+    value=st.floats(),
+    stats=st.none() | st.just(Stats(2, 4, 1, 3, 60)),
+)
+
+
+@given(st.lists(st.lists(points, max_size=12), min_size=1, max_size=4), st.integers(1, 5))
+def test_every_row_is_in_one_frame_and_a_batch_is_its_messages(messages: list[list[MetricPoint]], shards: int) -> None:
+    pairs = [(RECEIVED._replace(offset=i), Decoded(rows, ["bad"] * (i % 3))) for i, rows in enumerate(messages)]
+    one, other = sampler(shards), sampler(shards)
+    together = one.batch(pairs)
+    apart = [other.frames(*pair) for pair in pairs]
+    for frames, separate, (_, decoded) in zip(together, apart, pairs, strict=True):
+        assert sum(frame.points for frame in frames) == len(decoded.rows) + len(decoded.refused)
+        assert sum(frame.messages for frame in frames) == 1
+        assert frames[0].messages == 1
+        assert sum(len(unpack(f.body).series) for f in frames if f.kind == "samples") == sum(
+            f.points for f in frames if f.kind == "samples"
+        )
+        assert [f[:6] for f in frames] == [f[:6] for f in separate]
+    everything = [f.body for frames in together for f in frames if f.kind == "samples"]
+    samples = unpack(" ".join(everything))
+    defined = {blocks.defined_id(definition) for definition in samples.definitions}
+    assert set(np.unique(samples.series).tolist()) <= defined
