@@ -12,9 +12,10 @@ import struct
 from afoot.errors import DecodeError
 from afoot.telemetry import limits
 from afoot.telemetry.avro_values import Broken, block, long, text
-from afoot.telemetry.canonical import KINDS
+from afoot.telemetry.canonical import KINDS, check_stats
+from afoot.telemetry.collected import Collected
 from afoot.telemetry.labelsets import bounded
-from afoot.telemetry.rows import Decoded, Labels, MetricKind, MetricPoint, Row, Stats
+from afoot.telemetry.rows import Decoded, Labels, MetricKind, MetricPoint, Stats
 from afoot.telemetry.values import Refused, checked_ns, name, number
 
 _double = struct.Struct("<d").unpack_from
@@ -53,17 +54,15 @@ class Reader:
     def decode(self, value: bytes, many: bool) -> Decoded:
         """The points of an array of rows, or of one row."""
         try:
-            rows, refused = self._points(value, many)
+            return self._points(value, many)
         except IndexError:
             raise DecodeError(f"{self._format}: the message ends inside a row, at byte {len(value)}") from None
         except Broken as error:
             raise DecodeError(f"{self._format}: {error}") from None
-        return Decoded(rows, refused)
 
-    def _points(self, value: bytes, many: bool) -> tuple[list[Row], list[str]]:
-        rows: list[Row] = []
-        refused: list[str] = []
-        append, begins = rows.append, value.startswith
+    def _points(self, value: bytes, many: bool) -> Decoded:
+        collected = Collected(self._format)
+        append, begins = collected.rows.append, value.startswith
         size = len(value)
         position = 0
         left = 1
@@ -73,8 +72,7 @@ class Reader:
         series: _Series | None = None
         time_bytes, time_ns = b"\xff", 0
         while left:
-            if len(rows) + len(refused) + left > limits.ROWS:
-                raise Broken(f"over {limits.ROWS} rows; at most so many a message are read")
+            collected.check(left)
             for _ in range(left):
                 if begins(expected.encoded, position):
                     position += len(expected.encoded)
@@ -107,9 +105,10 @@ class Reader:
                 elif branch != _NO_STATS:
                     raise Broken(f"stats have branch {branch >> 1} at byte {position - 1}; 0 and 1 are allowed")
                 if series.labels is None or time_ns <= 0 or number_sent * 0.0 != 0.0 or stats is not None:
-                    reason = _refusal(series, time_ns, number_sent, stats)
-                    if reason:
-                        refused.append(f"row {len(rows) + len(refused)}: {reason}")
+                    try:
+                        _check(series, time_ns, number_sent, stats)
+                    except Refused as error:
+                        collected.refuse(f"row {len(collected.rows) + len(collected.refused)}", error)
                         continue
                 append(
                     _new_point(
@@ -121,7 +120,7 @@ class Reader:
                 left, position = block(value, position)
         if position != size:
             raise Broken(f"{size - position} bytes follow the last row; is the schema another?")
-        return rows, refused
+        return collected.decoded()
 
     def _read(self, value: bytes, start: int) -> tuple[_Series, int]:
         metric_name, position = text(value, start)
@@ -168,16 +167,10 @@ class Reader:
         return series
 
 
-def _refusal(series: _Series, time_ns: int, value: float, stats: Stats | None) -> str:
+def _check(series: _Series, time_ns: int, value: float, stats: Stats | None) -> None:
     if series.labels is None:
-        return series.reason
-    try:
-        checked_ns(time_ns, "time_ns")
-        number(value)
-        for field, part in zip(Stats._fields, stats or (), strict=False):
-            number(part, f"stats.{field}")
-        if stats is not None and (stats.count <= 0 or stats.period_s <= 0):
-            raise Refused(f"stats have count {stats.count} and period_s {stats.period_s}; more than 0 is expected")
-    except Refused as error:
-        return str(error)
-    return ""
+        raise Refused(series.reason)
+    checked_ns(time_ns, "time_ns")
+    number(value)
+    if stats is not None:
+        check_stats(stats)

@@ -56,9 +56,16 @@ def stats(value: Any) -> Stats | None:
     if type(value) is not dict:
         raise Malformed(f"stats are {shown(value)}; an object with {', '.join(Stats._fields)} is expected")
     found = Stats(*(number(value.get(field), f"stats.{field}") for field in Stats._fields))
+    check_stats(found)
+    return found
+
+
+def check_stats(found: Stats) -> None:
+    """Refused if stats are not of numbers, or of no samples or no time."""
+    for field, part in zip(Stats._fields, found, strict=True):
+        number(part, f"stats.{field}")
     if found.count <= 0 or found.period_s <= 0:
         raise Refused(f"stats have count {found.count} and period_s {found.period_s}; more than 0 is expected")
-    return found
 
 
 def _points(found: list[Any], format_name: str, cache: LabelCache) -> Decoded:

@@ -13,6 +13,7 @@ from afoot.telemetry.values import Malformed, Refused
 
 # What reading a field of a wrong kind raises, beside Refused: a missing key, no text, no object.
 UNREADABLE = (Refused, LookupError, TypeError, AttributeError)
+_MORE = f"refused after {limits.REASONS} others of its message"  # one text, so that the books add them up
 
 
 class Collected:
@@ -28,6 +29,11 @@ class Collected:
 
     def refuse(self, where: str, error: Exception, item: object = None) -> None:
         """Note why something at `where` was not read: one of UNREADABLE, raised while reading `item`."""
+        if len(self.refused) >= limits.REASONS:
+            self._usable = self._usable or type(error) is Refused
+            self.refused.append(_MORE)
+            self.check()
+            return
         if isinstance(error, Refused):
             reason = str(error)
             self._usable = self._usable or not isinstance(error, Malformed)

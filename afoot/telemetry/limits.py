@@ -4,6 +4,7 @@ from __future__ import annotations
 
 MESSAGE_BYTES = 16 * 1024 * 1024  # as received, and after decompression
 ROWS = 200_000  # rows and refusals of one message
+REASONS = 20  # reasons of one message that say where; the others only say that there are more
 LABELS = 256  # labels of one row
 LABEL_CHARS = 16_384  # characters of all names and values of one row's labels
 NAME_CHARS = 1_024  # characters of a metric's name or unit
