@@ -4,6 +4,7 @@ import hashlib
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterable
 from importlib.resources import files
 from pathlib import Path
@@ -38,23 +39,30 @@ class Jar(NamedTuple):
         kind, classifier, version = rest if len(rest) == 3 else ("jar", "", rest[0])
         return group, artifact, kind, classifier, version
 
-    def download(self, into: Path) -> Path:
-        """Fetch it into a folder laid out as a Maven repository, unverified; AFOOT_MAVEN_REPOSITORY names a mirror."""
+    def download(self, into: Path, pauses_s: tuple[float, ...] = (1.0, 5.0)) -> Path:
+        """Fetch it into a folder, unverified, with a pause before each further try of a line that fails.
+
+        AFOOT_MAVEN_REPOSITORY names a mirror. A jar that cannot be had is an AfootError.
+        """
         import requests
         from jgo.maven import MavenContext
 
         mirror = os.environ.get("AFOOT_MAVEN_REPOSITORY")
         context = MavenContext(
-            repo_cache=into, remote_repos={"mirror": mirror.rstrip("/")} if mirror else None, timeout=60
+            repo_cache=Path(tempfile.mkdtemp(dir=into)),  # jgo takes what a broken try left behind for the file
+            remote_repos={"mirror": mirror.rstrip("/")} if mirror else None,
+            timeout=60,
         )
         group, artifact, kind, classifier, version = self._parts()
-        component = context.project(group, artifact).at_version(version)
         try:
-            return component.artifact(classifier, kind).resolve()
-        except (requests.RequestException, RuntimeError, OSError) as error:
-            raise AfootError(
-                f"{self.coordinates} cannot be fetched: {error}. What is fetched already stays; run the same again"
-            ) from error
+            return context.project(group, artifact).at_version(version).artifact(classifier, kind).resolve()
+        except (requests.RequestException, RuntimeError) as error:  # the latter: no repository has it
+            if isinstance(error, RuntimeError) or not pauses_s:
+                raise AfootError(
+                    f"{self.coordinates} cannot be fetched: {error}. What was fetched stays; run the same again"
+                ) from error
+        time.sleep(pauses_s[0])
+        return self.download(into, pauses_s[1:])
 
 
 def lock() -> list[Jar]:
