@@ -1,0 +1,336 @@
+"""Follows effects from window to window, and turns the verdicts on them into cases."""
+
+from __future__ import annotations
+
+from afoot.inventory.placement import Tenant
+from afoot.verdicts.cases import UNEXPLAINED, Case, Identity, Run
+from afoot.verdicts.desk import Desk, Subject
+from afoot.verdicts.episodes import Episode, VictimTrack, VolumeTrack, chain_window
+from afoot.verdicts.evidence import Scene, hear
+from afoot.verdicts.inputs import Heard, Reading, VictimInput
+from afoot.verdicts.records import percent, quantity
+from afoot.verdicts.recurrence import find_recurrence
+from afoot.verdicts.schedules import Counterfactual, ScheduleMatch, count_runs, match_schedule, period_ms
+from afoot.verdicts.shares import Share, unit_of
+from afoot.verdicts.tally import Tally
+from afoot.verdicts.verdict import Verdict, judge
+from afoot.verdicts.words import by_schedule, or_schedule, recurring
+
+HOUR_MS = 3_600_000
+
+
+class Effects:
+    """The effects on victims in one window."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self.rules = desk.rules
+
+    def follow(self, victim: str) -> bool:
+        """Takes in what the window says of a victim; whether its effect has ended.
+
+        An effect that ended in an earlier window than this one's new effect gives way to it at once.
+        """
+        heard = self.desk.window.victims.get(victim, VictimInput(None, {}))
+        track = self.desk.book.victims.get(victim)
+        if track is None:
+            entity = self.desk.graph.entity(victim, self.desk.end_ms)
+            component = heard.lag.component if heard.lag else entity.component if entity else ""
+            track = self.desk.book.victims[victim] = VictimTrack(component)
+        chain = self.desk.graph.chain(victim, self.desk.end_ms)
+        window = chain_window(self.desk.start_ms, self.desk.end_ms, heard.chain, chain, self.rules)
+        lag = self._effect(heard.lag)
+        if lag is not None:
+            track.last_ms = self.desk.end_ms
+            if lag.expected is not None:
+                track.heard.add(self.desk.start_ms, self.desk.end_ms, self.rules.time.ms("gap"))
+        affected = lag is not None and heard.lag is not None and heard.lag.affected
+        over = track.episode is not None and self.desk.start_ms - track.episode.end_ms >= self.rules.time.ms("gap")
+        if over and affected:
+            self.end(victim)
+            over = False
+        if affected and lag is not None:
+            self.desk.output.books["affected"] += 1
+            self.desk.suffering.update(chain.volumes)
+            if track.episode is None:
+                track.episode = self._begin(victim, track, lag, chain.volumes)
+            rising = track.episode.add_lag(lag, self.desk.end_ms)
+            around = self.rules.time.ms("signals_around")
+            first, last = track.episode.onset_ms - around, self.desk.end_ms + around
+            self.desk.want("victim", victim, first, last)
+            for volume in chain.volumes:
+                self.desk.want("volume", volume, first, last)
+        else:
+            rising = False
+        if track.episode is not None and not over:
+            track.episode.add_chain(window, self.rules)
+            for volume in chain.volumes:
+                track.episode.add_volume(volume, self.desk.volume(volume), victim, self.rules)
+            if rising:
+                track.episode.settle()
+        track.recent.append(window.compact(self.rules))
+        while track.recent[0].end_ms <= self.desk.end_ms - self.rules.time.ms("before"):
+            track.recent.popleft()
+        return over
+
+    def _effect(self, lag: Heard | None) -> Reading | None:
+        """The signal that a victim suffers by."""
+        if lag is None:
+            return None
+        return next((lag.readings[name] for name in self.rules.effect if name in lag.readings), None)
+
+    def _begin(self, victim: str, track: VictimTrack, lag: Reading, volumes: tuple[str, ...]) -> Episode:
+        episode = Episode(self.desk.start_ms, self.desk.end_ms, Tally(lag.signal, lag.unit), 0.0, 0.0)
+        for past in track.recent:
+            episode.add_chain(past, self.rules)
+        for volume in volumes:
+            known = self.desk.book.volumes.setdefault(volume, VolumeTrack())
+            for earlier in known.recent:
+                episode.add_volume(volume, earlier, victim, self.rules)
+                if earlier.pressed and not known.loudest:
+                    known.judge(earlier)
+        self.desk.output.books["effects"] += 1
+        return episode
+
+    def judge_volumes(self) -> None:
+        """Of volumes with a suffering victim, hears every tenant."""
+        running: set[str] = set()
+        for track in self.desk.book.victims.values():
+            if track.episode:
+                running.update(track.episode.settled, track.episode.pending)
+        for volume in sorted(running):
+            self.desk.book.volumes.setdefault(volume, VolumeTrack()).judge(self.desk.volume(volume))
+
+    def remember_volumes(self) -> None:
+        running = {
+            volume
+            for track in self.desk.book.victims.values()
+            if track.episode
+            for volume in (*track.episode.settled, *track.episode.pending)
+        }
+        for volume, window in sorted(self.desk.volumes.items()):
+            track = self.desk.book.volumes.setdefault(volume, VolumeTrack())
+            track.recent.append(window.compact(self.rules))
+            while track.recent[0].end_ms <= self.desk.end_ms - self.rules.time.ms("before"):
+                track.recent.popleft()
+            track.last_ms = self.desk.end_ms
+            if volume not in running:
+                track.rest()
+
+    def end(self, victim: str) -> None:
+        track = self.desk.book.victims[victim]
+        episode = track.episode
+        if episode is None:
+            return
+        self._verdict(victim, track, episode, True)
+        track.effects.append((episode.onset_ms, episode.end_ms))
+        track.episode = None
+
+    def decide(self, victim: str) -> None:
+        track = self.desk.book.victims[victim]
+        episode = track.episode
+        if episode is None or self.desk.end_ms < episode.onset_ms + self.rules.time.ms("decide_after"):
+            return
+        if episode.end_ms == self.desk.end_ms or episode.finding_id is None:
+            self._verdict(victim, track, episode, False)
+
+    def _verdict(self, victim: str, track: VictimTrack, episode: Episode, final: bool) -> None:
+        chain = self.desk.graph.chain(victim, self.desk.end_ms)
+        tenants = {volume: self.desk.graph.tenants(volume, self.desk.end_ms) for volume in episode.settled}
+        components = self._components(episode, tenants)
+        incumbents = {
+            case.identity.culprit
+            for case in self.desk.book.open_cases()
+            if case.identity.victim == victim and case.identity.culprit
+        }
+        found = judge(episode, chain, components, incumbents, self.desk.window_ms, self.rules)
+        identity = Identity(found.rule.kind, found.culprit, victim, found.via)
+        current = self.desk.book.cases.get(episode.finding_id) if episode.finding_id else None
+        if current and current.identity != identity and current.identity.kind != UNEXPLAINED:
+            # A culprit that is named gives way to another one only if a second window says so, and never to nobody.
+            confirmed = found.culprit is not None and episode.challenger == identity.finding_id
+            episode.challenger = identity.finding_id
+            if not confirmed:
+                self._extend(current, episode, final)
+                return
+        episode.challenger = None
+        scene = Scene(
+            victim,
+            track.component,
+            episode.lag.signal,
+            episode,
+            found,
+            chain,
+            tenants,
+            components,
+            self.desk.book.volumes,
+            self.rules,
+        )
+        self._update(scene, track, identity, final)
+
+    def _components(self, episode: Episode, tenants: dict[str, tuple[Tenant, ...]]) -> dict[str, str]:
+        """The components of all tenants, those that left in mid-effect included."""
+        names = {tenant.entity for of_volume in tenants.values() for tenant in of_volume}
+        for sums in episode.settled.values():
+            for excess in (*sums.measures.values(), sums.dark):
+                names.update(excess.tenants)
+        found = {}
+        for name in names:
+            entity = self.desk.graph.entity(name, self.desk.end_ms) or self.desk.graph.entity(name, episode.onset_ms)
+            found[name] = entity.component if entity else ""
+        return found
+
+    def _update(self, scene: Scene, track: VictimTrack, identity: Identity, final: bool) -> None:
+        """The case of a verdict takes in its effect; a revision where something is new."""
+        episode, verdict, rules = scene.episode, scene.verdict, self.rules
+        case = self.desk.book.case(identity, episode.onset_ms)
+        opened = case.state != "open"
+        if opened:
+            case.severity, case.contributors = "info", ()
+        cause_ms = verdict.cause_ms if verdict.shares else episode.onset_ms
+        new_run = case.add_run(Run(cause_ms, episode.onset_ms, episode.end_ms))
+        before = (case.severity, case.contributors, case.schedule_id)
+        case.worsen(self._severity(episode))
+        case.contributors = tuple(sorted({*case.contributors, *verdict.contributors}))
+        episode.finding_id = identity.finding_id
+        changed = before[:2] != (case.severity, case.contributors)
+        if not (opened or new_run or changed or (final and episode.end_ms > episode.written_ms)):
+            return
+        episode.written_ms = episode.end_ms
+        if new_run:
+            starts = [run.cause_ms for run in case.runs]
+            case.recurrence = find_recurrence(starts, self.desk.window_ms, rules.recurrence)
+        match = self._match(case)
+        case.schedule_id = match.schedule.id if match else None
+        changed = changed or before[2] != case.schedule_id
+        subject = self._subject(scene, case, match, self._count(track, case, match))
+        start = min(cause_ms, episode.onset_ms)
+        self.desk.revise(case, "open", subject, opened or changed, hear(scene), (start, episode.end_ms))
+        if verdict.culprit:
+            self._supersede(scene.victim, episode, cause_ms, identity.finding_id)
+
+    def _severity(self, episode: Episode) -> str:
+        rule = self.rules.severity
+        long = episode.end_ms - episode.onset_ms > rule.critical_minutes * 60_000
+        return "critical" if long or episode.factor >= rule.critical_factor else "warning"
+
+    def recount(self, case: Case) -> Counterfactual | None:
+        """The runs of a case that is about to close: those without an effect count by now.
+
+        None if it has no victim, or if its culprit was detached: later runs are no runs on this volume.
+        """
+        _, culprit, victim, via = case.identity
+        track = self.desk.book.victims.get(victim or "")
+        tenants = self.desk.graph.tenants(via, self.desk.end_ms) if via else ()
+        if track is None or (via and all(tenant.entity != culprit for tenant in tenants)):
+            return None
+        return self._count(track, case, self._match(case))
+
+    def _match(self, case: Case) -> ScheduleMatch | None:
+        """The schedule that a case's runs follow, if a tenant of a volume is its culprit."""
+        _, culprit, _, via = case.identity
+        if culprit is None or via is None:
+            return None
+        return match_schedule(
+            self.desk.graph.schedules(culprit, self.desk.end_ms),
+            [run.cause_ms for run in case.runs],
+            self.desk.graph.attached_since(culprit, via, self.desk.end_ms),
+            case.recurrence.period_ms if case.recurrence else None,
+            self.desk.end_ms,
+            self.desk.window_ms,
+            self.rules,
+        )
+
+    def _count(self, track: VictimTrack, case: Case, match: ScheduleMatch | None) -> Counterfactual:
+        """Runs and their effects: scheduled times, else the culprit's bursts, else the effects themselves."""
+        episode = track.episode
+        bursts = self.desk.book.bursts.get((case.identity.culprit or "", case.identity.via or ""))
+        effects = [*track.effects, *([(episode.onset_ms, episode.end_ms)] if episode else [])]
+        # An effect may come as late as this: a case that closes knows the outcome of the run that it waited for.
+        reach = self.rules.time.ms("close_after")
+        if match:
+            times, reach = match.times, min(reach, (period_ms(match.schedule) or HOUR_MS) // 2)
+        elif bursts:
+            times = tuple(bursts.starts())
+        else:
+            return Counterfactual(len(case.runs), len(case.runs))
+        counted = count_runs(times, effects, track.heard, reach, self.desk.window_ms, self.desk.end_ms)
+        return counted if counted.seen else Counterfactual(len(case.runs), len(case.runs))
+
+    def _subject(self, scene: Scene, case: Case, match: ScheduleMatch | None, counted: Counterfactual) -> Subject:
+        """What a verdict says, in numbers and words."""
+        episode, verdict = scene.episode, scene.verdict
+        schedule = match.schedule if match else None
+        lag = episode.lag.mean()
+        heard = [storage.heard for storage in scene.verdict.storage if storage.volume == verdict.via] or [1.0]
+        if verdict.shares and scene.verdict.storage and not any(s.pressure.strained for s in verdict.storage):
+            heard = [0.0]  # latency was not measured: that the volume was pressed is inferred
+        effect = counted.with_effect / counted.seen if counted.seen >= self.rules.recurrence.runs else 0.5
+        share = verdict.share if verdict.share is not None else 0.5
+        confidence = verdict.rule.confidence.confidence(share, min(heard), len(case.runs), effect, match is not None)
+        words = {
+            "culprit": verdict.culprit or "",
+            "victim": scene.victim,
+            "via": verdict.via or "",
+            "share": percent(verdict.share),
+            "measure": "",
+            "observed": quantity(episode.peak, lag.unit),
+            "expected": quantity(lag.expected, lag.unit),
+            "cause_observed": "",
+            "cause_expected": "",
+            "by_schedule": by_schedule(schedule),
+            "or_schedule": or_schedule(schedule),
+            "recurring": recurring(case.recurrence, counted),
+            "matched": "",
+            "why": verdict.why,
+            "missing": _advice(verdict),
+        }
+        if verdict.shares and isinstance(verdict.cause, Share):
+            unit = unit_of(verdict.cause.signal)
+            excess = quantity(verdict.shares.excess, unit)
+            of = f" over its usual {quantity(verdict.shares.expected, unit)}" if verdict.shares.expected else ""
+            words["measure"] = excess if verdict.share is None else f" ({excess}{of})"
+        elif verdict.cause is not None and not isinstance(verdict.cause, Share):
+            cause = verdict.cause.tally.mean()
+            words["cause_observed"] = f"{cause.signal} {quantity(cause.value, cause.unit)}"
+            words["cause_expected"] = quantity(cause.expected, cause.unit)
+        return Subject(
+            verdict.rule.label,
+            confidence,
+            verdict.rule.name,
+            words,
+            scene.component,
+            lag.signal,
+            lag._replace(value=episode.peak),
+            verdict.component,
+            verdict.share,
+            schedule,
+            counted,
+        )
+
+    def _extend(self, case: Case, episode: Episode, final: bool) -> None:
+        """An effect goes on, and this window alone would not name its culprit: the verdict stays."""
+        case.add_run(Run(case.runs[-1].cause_ms, episode.onset_ms, episode.end_ms))
+        severity = case.severity
+        case.worsen(self._severity(episode))
+        changed = severity != case.severity
+        if case.last and (changed or (final and episode.end_ms > episode.written_ms)):
+            episode.written_ms = episode.end_ms
+            self.desk.again(case, "open", changed)
+
+    def _supersede(self, victim: str, episode: Episode, cause_ms: int, by: str) -> None:
+        """Unexplained findings of the same effect, or of the same beat, now have their culprit."""
+        for case in self.desk.book.open_cases():
+            if case.identity.kind != UNEXPLAINED or case.identity.victim != victim:
+                continue
+            same = case.runs[-1].onset_ms == episode.onset_ms
+            off = abs(case.recurrence.nearest(cause_ms) - cause_ms) if case.recurrence else None
+            if same or (off is not None and off <= self.rules.time.ms("before")):
+                self.desk.again(case, "superseded", True, superseded_by=by)
+
+
+def _advice(verdict: Verdict) -> str:
+    """What would let an unexplained effect be explained."""
+    if verdict.why.startswith("unknown"):
+        return "Send the telemetry of the volume and its tenants: without it storage is neither accused nor cleared."
+    return "See the evidence: what is unknown there has no telemetry, or no entry in the inventory."

@@ -1,0 +1,290 @@
+"""An effect from its onset on: what every component of the victim's chain did, summed window by window."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from afoot.inventory.placement import Chain
+from afoot.verdicts.inputs import Heard, Reading
+from afoot.verdicts.rules import Hearing, Rules
+from afoot.verdicts.shares import Pressure, VolumeWindow, pressure
+from afoot.verdicts.tally import Pointers, Tally, is_up, score_of, spread_of
+
+READY, DESIRED = "ready_members", "desired_members"
+
+
+class ChainWindow(NamedTuple):
+    """A victim's chain in one window; once over, only entities with something unusual are kept."""
+
+    start_ms: int
+    end_ms: int
+    heard: dict[str, Heard]
+
+    def compact(self, rules: Rules) -> ChainWindow:
+        """Nothing where nothing was unusual: what a cause or an output's dip could later be found in."""
+        unusual = any(
+            risen(entity, hearing, rules) or dipped(entity, hearing, rules) or not_ready(entity, hearing)
+            for entity, hearing in listen(self.heard, rules)
+        )
+        if unusual:
+            return self
+        return self._replace(heard={})
+
+
+def listen(heard: Mapping[str, Heard], rules: Rules) -> list[tuple[Heard, Hearing]]:
+    """The entities that are heard, with the signals by which they are."""
+    found = [(entity, rules.hearing_of(entity.component, entity.type)) for entity in heard.values()]
+    return [(entity, hearing) for entity, hearing in found if hearing is not None]
+
+
+def chain_window(start_ms: int, end_ms: int, heard: Mapping[str, Heard], chain: Chain, rules: Rules) -> ChainWindow:
+    """A victim's window. A deployment whose own input nobody measures has that of its pods, added up."""
+    entities = dict(heard)
+    members: dict[str, list[Heard]] = {}
+    for edge in chain.edges:
+        source, target, kind = edge
+        if kind == "part_of" and source in heard:
+            members.setdefault(target, []).append(heard[source])
+    hops = {hop.entity: hop for hop in chain.hops}
+    for whole, parts in sorted(members.items()):
+        hop = hops.get(whole)
+        hearing = rules.hearing_of(hop.component, hop.type) if hop else None
+        if hop is None or hearing is None or not hearing.input or hop.type in ("topic", "job"):
+            continue
+        known = entities.get(whole, Heard(whole, hop.component, hop.type, False, {}))
+        added = {
+            signal: total
+            for signal in (hearing.input, *hearing.context)
+            if signal not in known.readings and (total := _sum(signal, parts)) is not None
+        }
+        entities[whole] = known._replace(readings={**known.readings, **added})
+    return ChainWindow(start_ms, end_ms, entities)
+
+
+def _sum(signal: str, parts: list[Heard]) -> Reading | None:
+    readings = [part.readings[signal] for part in parts if signal in part.readings]
+    judged = [reading for reading in readings if reading.expected is not None]
+    if not readings:
+        return None
+    pointers = Pointers()
+    for reading in readings:
+        pointers.add(reading.pointers)
+    value = sum(reading.value for reading in judged or readings)
+    if not judged:
+        return Reading(signal, readings[0].unit, value, None, None, None, pointers.listed())
+    expected = sum(reading.expected or 0.0 for reading in judged)
+    spread = sum(spread_of(reading) ** 2 for reading in judged) ** 0.5
+    return Reading(
+        signal, readings[0].unit, value, expected, spread, score_of(value, expected, spread), pointers.listed()
+    )
+
+
+def risen(entity: Heard, hearing: Hearing, rules: Rules) -> Reading | None:
+    """The input of an entity if it is up."""
+    reading = entity.readings.get(hearing.input)
+    raised = rules.raised
+    if reading and is_up(reading.value, reading.expected, reading.score, raised.score, raised.input_ratio):
+        return reading
+    return None
+
+
+def dipped(entity: Heard, hearing: Hearing, rules: Rules) -> float:
+    """By which part of what is expected an entity's output is down, 0 if it is not."""
+    reading = entity.readings.get(hearing.output)
+    if not reading or not reading.expected or reading.score is None or reading.score > -rules.raised.score:
+        return 0.0
+    return max(0.0, 1.0 - reading.value / reading.expected)
+
+
+def not_ready(entity: Heard, hearing: Hearing) -> Reading | None:
+    """The signal that shows that an entity was not ready: fewer members than desired, or a restart."""
+    ready, desired = entity.readings.get(READY), entity.readings.get(DESIRED)
+    if READY in hearing.health and ready and desired and ready.value < desired.value:
+        return ready._replace(expected=desired.value)
+    restarts = entity.readings.get("restarts")
+    if "restarts" in hearing.health and restarts and restarts.value > 0:
+        usual = restarts.expected
+        if usual is not None and restarts.value > 2 * usual:
+            return restarts
+    return None
+
+
+@dataclass(slots=True)
+class Cause:
+    """Windows in which an entity of the chain showed a possible cause."""
+
+    entity: str
+    component: str
+    first_ms: int
+    tally: Tally
+    windows: int = 0
+
+
+@dataclass(slots=True)
+class Episode:
+    """One effect on a victim, with its possible causes."""
+
+    onset_ms: int  # start of the first affected window
+    end_ms: int  # end of the latest affected window
+    lag: Tally  # over the affected windows
+    peak: float
+    factor: float  # largest observed / expected
+    chain_windows: int = 0
+    tallies: dict[str, dict[str, Tally]] = field(default_factory=dict)
+    silent: dict[str, int] = field(default_factory=dict)  # windows in which an entity's deciding signals were missing
+    inputs: dict[str, Cause] = field(default_factory=dict)
+    unready: dict[str, Cause] = field(default_factory=dict)
+    rise: float = 0.0  # sums of input / expected - 1 ...
+    dip: float = 0.0  # ... and of 1 - output / expected: the two ways for a backlog to grow
+    outputs: int = 0  # windows in which an output was heard
+    settled: dict[str, Pressure] = field(default_factory=dict)  # by volume, up to the lag's peak
+    pending: dict[str, Pressure] = field(default_factory=dict)  # since the peak: counts only if a higher one comes
+    finding_id: str | None = None
+    challenger: str | None = None  # another verdict, waiting to be confirmed by a second window
+    written_ms: int = 0  # what the last revision covered
+
+    def add_lag(self, reading: Reading, end_ms: int) -> bool:
+        """Adds an affected window; whether the lag is as high as it has been in this effect."""
+        self.end_ms = end_ms
+        self.lag.add(reading)
+        if reading.expected:
+            self.factor = max(self.factor, reading.value / reading.expected)
+        rising = reading.value >= self.peak
+        self.peak = max(self.peak, reading.value)
+        return rising
+
+    def add_chain(self, window: ChainWindow, rules: Rules) -> None:
+        """Adds a window: causes up to the first windows of the effect, and what was measured from its onset on."""
+        heard = listen(window.heard, rules)
+        if window.end_ms <= self.onset_ms + rules.time.ms("decide_after"):
+            self._add_causes(window, heard, rules)
+        if window.start_ms < self.onset_ms:
+            return
+        self.chain_windows += 1
+        for entity, hearing in heard:
+            tallies = self.tallies.setdefault(entity.entity, {})
+            for signal in hearing.signals:
+                reading = entity.readings.get(signal)
+                if reading is not None:
+                    tallies.setdefault(signal, Tally(signal, reading.unit)).add(reading)
+
+    def _add_causes(self, window: ChainWindow, heard: list[tuple[Heard, Hearing]], rules: Rules) -> None:
+        rises, dips, outputs = [], [], 0
+        for entity, hearing in heard:
+            reading = risen(entity, hearing, rules)
+            if reading:
+                _add_cause(self.inputs, entity, reading, window.start_ms)
+                if reading.expected:
+                    rises.append(reading.value / reading.expected - 1)
+            unready = not_ready(entity, hearing)
+            if unready:
+                _add_cause(self.unready, entity, unready, window.start_ms)
+            if hearing.output in entity.readings:
+                outputs += 1
+                dips.append(dipped(entity, hearing, rules))
+        self.rise += max(rises, default=0.0)
+        self.dip += max(dips, default=0.0)
+        self.outputs += bool(outputs)
+
+    def add_volume(self, volume: str, window: VolumeWindow, victim: str, rules: Rules) -> None:
+        """Adds a window of a volume of the victim's."""
+        counts = window.end_ms > self.onset_ms - rules.time.ms("decide_after")
+        self.pending.setdefault(volume, Pressure()).add(pressure(window, victim, counts, rules))
+
+    def settle(self) -> None:
+        """The lag is at its peak: what the volumes did until now drove it there."""
+        for volume, sums in sorted(self.pending.items()):
+            self.settled.setdefault(volume, Pressure()).add(sums)
+        self.pending.clear()
+
+    def load_part(self) -> float | None:
+        """Which part of the backlog's growth comes from more input rather than less output; None if not known."""
+        if not self.outputs or self.rise + self.dip == 0:
+            return None
+        return self.rise / (self.rise + self.dip)
+
+
+def _add_cause(causes: dict[str, Cause], entity: Heard, reading: Reading, start_ms: int) -> None:
+    cause = causes.get(entity.entity)
+    if cause is None:
+        tally = Tally(reading.signal, reading.unit)
+        cause = causes[entity.entity] = Cause(entity.entity, entity.component, start_ms, tally)
+    if cause.tally.signal == reading.signal:
+        cause.tally.add(reading)
+    cause.windows += 1
+
+
+@dataclass(slots=True)
+class Spans:
+    """Times with data, as few spans: a break of up to `gap_ms` is none. Only the latest MOST are kept."""
+
+    MOST = 64
+
+    spans: list[list[int]] = field(default_factory=list)
+
+    def add(self, start_ms: int, end_ms: int, gap_ms: int) -> None:
+        """Adds a window, later than those before."""
+        if self.spans and start_ms - self.spans[-1][1] <= gap_ms:
+            self.spans[-1][1] = end_ms
+        else:
+            self.spans.append([start_ms, end_ms])
+            del self.spans[: -self.MOST]
+
+    def covers(self, start_ms: int, end_ms: int) -> bool:
+        """Whether there was data from start to end."""
+        return any(first <= start_ms and end_ms <= last for first, last in self.spans)
+
+    @property
+    def first_ms(self) -> int | None:
+        """The first time with data that is remembered."""
+        return self.spans[0][0] if self.spans else None
+
+
+@dataclass(slots=True)
+class VictimTrack:
+    """What is remembered of a possible victim: a few windows, its running effect, when it was heard and suffered."""
+
+    component: str
+    recent: deque[ChainWindow] = field(default_factory=deque)  # at most time.before
+    episode: Episode | None = None
+    heard: Spans = field(default_factory=Spans)
+    effects: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=200))  # onset, end
+    last_ms: int = 0  # end of the last window with its signal
+
+
+@dataclass(slots=True)
+class VolumeTrack:
+    """What is remembered of a volume: a few windows, and while a victim of it suffers, how loud each tenant was."""
+
+    recent: deque[VolumeWindow] = field(default_factory=deque)  # at most time.before
+    loudest: dict[str, Reading] = field(default_factory=dict)
+    judged: dict[bool, int] = field(default_factory=lambda: {True: 0, False: 0})  # by pressed or silent, else calm
+    missing: dict[bool, dict[str, int]] = field(default_factory=lambda: {True: {}, False: {}})
+    last_ms: int = 0
+
+    def judge(self, window: VolumeWindow) -> None:
+        """Adds a window of an effect: how loud every tenant was, and who was not heard."""
+        kind = window.pressed is not False or not window.heard
+        self.judged[kind] += 1
+        for entity in window.missing:
+            self.missing[kind][entity] = self.missing[kind].get(entity, 0) + 1
+        for tenant in window.tenants:
+            io = next(iter(tenant.measures.values()))
+            known = self.loudest.get(tenant.entity)
+            if known is None or known.score is None or io.score > known.score:
+                self.loudest[tenant.entity] = Reading(io.signal, io.unit, *io[:4], tenant.pointers)
+
+    def heard_part(self, entity: str) -> float:
+        """In which part of the windows that matter a tenant was heard: those of pressure, where there are any."""
+        kind = self.judged[True] > 0
+        windows = self.judged[kind]
+        return 1 - self.missing[kind].get(entity, 0) / windows if windows else 0.0
+
+    def rest(self) -> None:
+        """Nobody suffers: forgets what was judged."""
+        self.loudest.clear()
+        self.judged = {True: 0, False: 0}
+        self.missing = {True: {}, False: {}}

@@ -1,0 +1,112 @@
+"""What comes in: one window of gathered signals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import orjson
+
+from afoot.errors import AfootError
+
+
+class Pointer(NamedTuple):
+    """Messages that a number rests on: offsets from first to last of a topic's partition."""
+
+    topic: str
+    partition: int
+    first_offset: int
+    last_offset: int
+
+
+class Reading(NamedTuple):
+    """A signal in one window: what was measured, what was expected (None: not enough history), how far off it is."""
+
+    signal: str
+    unit: str
+    value: float
+    expected: float | None
+    spread: float | None
+    score: float | None
+    pointers: tuple[Pointer, ...] = ()
+
+
+class Heard(NamedTuple):
+    """All signals of an entity in one window, by name."""
+
+    entity: str
+    component: str
+    type: str
+    affected: bool
+    readings: dict[str, Reading]
+
+
+class VictimInput(NamedTuple):
+    """What a window says of a possible victim; `lag` is None where its own signal is missing."""
+
+    lag: Heard | None
+    chain: dict[str, Heard]
+
+
+class Window(NamedTuple):
+    """One window: possible victims with their chains, and the I/O of volumes (the volume itself and its tenants)."""
+
+    start_ms: int
+    end_ms: int
+    victims: dict[str, VictimInput]
+    volumes: dict[str, dict[str, Heard]]
+
+    @classmethod
+    def from_json(cls, start_ms: int, end_ms: int, text: str | bytes) -> Window:
+        """Reads {"groups": [{"volume", "victims": [{"victim", "lag", "chain", "flow"}], "io"}]}; groups are merged."""
+        try:
+            groups = orjson.loads(text)["groups"]
+            victims: dict[str, VictimInput] = {}
+            volumes: dict[str, dict[str, Heard]] = {}
+            for group in groups:
+                if group["volume"]:
+                    merge(volumes.setdefault(group["volume"], {}), group.get("io"))
+                for item in group.get("victims") or ():
+                    known = victims.get(item["victim"], VictimInput(None, {}))
+                    lag = heard(item["lag"]) if item.get("lag") else known.lag
+                    merge(known.chain, item.get("chain"))
+                    merge(known.chain, item.get("flow"))
+                    victims[item["victim"]] = VictimInput(lag, known.chain)
+        except (orjson.JSONDecodeError, LookupError, TypeError, ValueError) as error:
+            what = f"window from {start_ms} to {end_ms}: cannot be read, so that no verdict is possible"
+            raise AfootError(f"{what}: {error!r}") from error
+        return cls(start_ms, end_ms, victims, volumes)
+
+
+def merge(into: dict[str, Heard], payloads: Sequence[Mapping[str, Any]] | None) -> None:
+    """Adds payloads to the entities known; signals of one entity that come in several payloads are put together."""
+    for payload in payloads or ():
+        found = heard(payload)
+        known = into.get(found.entity)
+        if known is not None:
+            found = found._replace(readings={**known.readings, **found.readings})
+        into[found.entity] = found
+
+
+def heard(payload: Mapping[str, Any]) -> Heard:
+    """A payload of placed signals as an object; a signal without a value is left out."""
+    readings = {
+        item["signal"]: Reading(
+            item["signal"],
+            item.get("unit") or "",
+            item["value"],
+            item.get("expected"),
+            item.get("spread"),
+            item.get("score"),
+            tuple([Pointer(*pointer) for pointer in item.get("pointers") or ()]),
+        )
+        for item in payload["signals"]
+        if item.get("value") is not None
+    }
+    return Heard(
+        payload["entity"],
+        payload.get("component") or "",
+        payload.get("type") or "",
+        bool(payload.get("affected")),
+        readings,
+    )

@@ -1,0 +1,161 @@
+"""Period and phase of runs, found in their times alone: robust to jitter, skipped runs and runs off the beat."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from afoot.verdicts.rules import MINUTE_MS, RecurrenceRule
+
+# Periods that people choose; one of them is taken where the data cannot tell it from the fitted one.
+USUAL_MINUTES = (5, 6, 10, 12, 15, 20, 30, 60, 120, 180, 240, 360, 480, 720, 1440, 10080)
+MOST_SKIPPED = 3  # beats between two neighbouring runs that are tried when periods are guessed
+STARTS = 10  # runs from which a beat is laid: with most runs on the beat, one of the first ten is
+
+
+class Recurrence(NamedTuple):
+    """A beat: runs come at `phase_ms` after a multiple of `period_ms` since 1970, UTC."""
+
+    period_ms: int
+    phase_ms: int
+    inliers: int  # runs on the beat
+    runs: int
+
+    def next_after(self, ms: int) -> int:
+        """The first beat later than `ms`."""
+        return ms + self.period_ms - (ms - self.phase_ms) % self.period_ms
+
+    def nearest(self, ms: int) -> int:
+        """The beat nearest to `ms`."""
+        return self.next_after(ms - self.period_ms // 2 - 1)
+
+
+def find_recurrence(onsets: Sequence[int], window_ms: int, rule: RecurrenceRule) -> Recurrence | None:
+    """The beat of onsets (ms, ascending); None under `rule.runs` of them, or where chance would do as well.
+
+    A guess is a distance between neighbouring runs, or a whole part of it if runs were skipped. The beat through the
+    most runs with the fewest empty places wins: half the true period leaves every other place empty, twice the period
+    leaves every other run out.
+    """
+    times = list(onsets)[-rule.onsets :]
+    if len(times) < rule.runs:
+        return None
+    best: Recurrence | None = None
+    best_score = 0.0
+    for guess in _guesses(times, window_ms):
+        fitted = _fit(times, guess, window_ms, rule)
+        if fitted is None:
+            continue
+        beat, score = fitted
+        if score > best_score * (1 + 1e-9):
+            best, best_score = beat, score
+    return best
+
+
+def _guesses(times: list[int], window_ms: int) -> list[float]:
+    """Distances to try, longest first, one of each kind: those that differ by less than a window are the same."""
+    distances = set()
+    for reach in (1, 2):  # over one run: that between may be off the beat
+        for earlier, later in zip(times, times[reach:], strict=False):
+            for beats in range(1, MOST_SKIPPED + 1):
+                minutes = round((later - earlier) / beats / window_ms)
+                if minutes >= 3:
+                    distances.add(minutes)
+    return [float(minutes * window_ms) for minutes in sorted(distances, reverse=True)]
+
+
+def _fit(times: list[int], guess: float, window_ms: int, rule: RecurrenceRule) -> tuple[Recurrence, float] | None:
+    """The beat near a guessed period, and how well it explains the runs; None if it does not."""
+    best: list[tuple[int, int]] = []  # beat number, time
+    tolerance = _tolerance(guess, window_ms, rule)
+    for start in range(min(STARTS, len(times))):
+        # Each run follows the one before it, so that an error of the guess does not add up over many beats.
+        chain, anchor, number = [(0, times[start])], times[start], 0
+        period = guess
+        for time in times[start + 1 :]:
+            beats = round((time - anchor) / period)
+            if beats >= 1 and abs(time - anchor - beats * period) <= 2 * tolerance:
+                number, anchor = number + beats, time
+                chain.append((number, time))
+                if len(chain) >= 3:
+                    period = _slope(chain)[0]
+        if len(chain) > len(best):
+            best = chain
+        if len(times) - start <= len(best):
+            break
+    if len(best) < rule.runs:
+        return None
+    period, start_ms = _slope(best)
+    if period < 3 * window_ms:
+        return None
+    on_beat = _inliers(times, period, start_ms, _tolerance(period, window_ms, rule))
+    if len(on_beat) < rule.runs:
+        return None
+    period, start_ms = _slope(on_beat)
+    period = _usual(period, start_ms, on_beat, times, window_ms, rule)
+    start_ms = sum(time - number * period for number, time in on_beat) / len(on_beat)
+    tolerance = _tolerance(period, window_ms, rule)
+    on_beat = _inliers(times, period, start_ms, tolerance)
+    beats = on_beat[-1][0] - on_beat[0][0] + 1 if on_beat else 0
+    inliers, occupied = len(on_beat) / len(times), len(on_beat) / max(1, beats)
+    if len(on_beat) < rule.runs or inliers < rule.inliers or occupied < rule.occupied:
+        return None
+    if _chance(len(on_beat), len(times), min(1.0, 2 * tolerance / period)) > rule.chance:
+        return None
+    period_ms = round(period / 1000) * 1000
+    beat = Recurrence(period_ms, round(start_ms) % period_ms, len(on_beat), len(times))
+    return beat, inliers * occupied
+
+
+def _tolerance(period: float, window_ms: int, rule: RecurrenceRule) -> float:
+    return max(float(window_ms), min(rule.tolerance * period, rule.tolerance_minutes * MINUTE_MS))
+
+
+def _slope(points: list[tuple[int, int]]) -> tuple[float, float]:
+    """Least squares of time over beat number: period and time of beat 0."""
+    count = len(points)
+    mean_number = sum(number for number, _ in points) / count
+    mean_time = sum(time for _, time in points) / count
+    square = sum((number - mean_number) ** 2 for number, _ in points)
+    period = sum((number - mean_number) * (time - mean_time) for number, time in points) / square
+    return period, mean_time - mean_number * period
+
+
+def _inliers(times: list[int], period: float, start_ms: float, tolerance: float) -> list[tuple[int, int]]:
+    """Beat number and time of the runs on the beat, at most one a beat: the nearest."""
+    nearest: dict[int, int] = {}
+    for time in times:
+        number = round((time - start_ms) / period)
+        off = abs(time - start_ms - number * period)
+        if off <= tolerance and (number not in nearest or off < abs(nearest[number] - start_ms - number * period)):
+            nearest[number] = time
+    return sorted(nearest.items())
+
+
+def _usual(
+    period: float,
+    start_ms: float,
+    on_beat: list[tuple[int, int]],
+    times: list[int],
+    window_ms: int,
+    rule: RecurrenceRule,
+) -> float:
+    """The usual period, or the whole minutes, that the data cannot tell from the fitted period."""
+    numbers = [number for number, _ in on_beat]
+    mean = sum(numbers) / len(numbers)
+    noise = math.sqrt(
+        sum((time - start_ms - number * period) ** 2 for number, time in on_beat) / len(on_beat) + window_ms**2 / 12
+    )
+    error = 3 * noise / math.sqrt(sum((number - mean) ** 2 for number in numbers))
+    usual = sorted((abs(minutes * MINUTE_MS - period), minutes) for minutes in USUAL_MINUTES)
+    if usual[0][0] <= error:
+        return float(usual[0][1] * MINUTE_MS)
+    whole = round(period / MINUTE_MS) * MINUTE_MS
+    return float(whole) if abs(whole - period) <= error else period
+
+
+def _chance(inliers: int, runs: int, width: float) -> float:
+    """Probability that as many of `runs` fall on a beat at random; two of them were used up to lay it."""
+    tries, hits = runs - 2, inliers - 2
+    return sum(math.comb(tries, k) * width**k * (1 - width) ** (tries - k) for k in range(hits, tries + 1))

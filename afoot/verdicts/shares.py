@@ -1,0 +1,405 @@
+"""Who took how much of a volume's excess: windows of I/O become shares that add up to 1 with their residual."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from afoot.inventory.placement import Tenant
+from afoot.verdicts.inputs import Heard, Pointer, Reading
+from afoot.verdicts.rules import Rules
+from afoot.verdicts.tally import Pointers, Tally, is_up, score_of, spread_of
+
+# A measure of I/O is the first of these sets of signals that an entity sends, added up.
+MEASURES: dict[str, tuple[tuple[str, ...], ...]] = {
+    "operations": (("total_ops",), ("read_ops", "write_ops")),
+    "bytes": (("total_bytes",), ("read_bytes", "write_bytes")),
+}
+UNITS = {"operations": "{op}/s", "bytes": "By/s"}
+NO_SIGNAL, NO_HISTORY = "no signal", "not enough history"
+
+
+class Io(NamedTuple):
+    """I/O of an entity in one window by one measure."""
+
+    value: float
+    expected: float
+    spread: float
+    score: float
+    signals: tuple[str, ...]
+
+    @property
+    def signal(self) -> str:
+        """The name of the measure's signal: that of its only part, or the sum's."""
+        return self.signals[0] if len(self.signals) == 1 else total_signal(self.signals)
+
+    @property
+    def unit(self) -> str:
+        """The unit of the measure."""
+        return unit_of(self.signals[0])
+
+
+def unit_of(signal: str) -> str:
+    """The unit of an I/O signal."""
+    return UNITS["bytes" if signal.endswith("bytes") else "operations"]
+
+
+def total_signal(signals: Sequence[str]) -> str:
+    """The name of a sum of reads and writes."""
+    return "total_bytes" if signals[0].endswith("bytes") else "total_ops"
+
+
+class TenantIo(NamedTuple):
+    """A tenant's I/O in one window; `own_of` are the victims whose own pods it is."""
+
+    entity: str
+    own_of: tuple[str, ...]
+    measures: dict[str, Io]
+    pointers: tuple[Pointer, ...]
+
+
+class VolumeWindow(NamedTuple):
+    """A volume in one window: itself, and those tenants that matter to a later verdict."""
+
+    start_ms: int
+    end_ms: int
+    measures: dict[str, Io]  # of the volume; empty: nothing was heard of it
+    strain: tuple[Reading, ...]  # latency, queue
+    pressed: bool | None  # None: no strain signal was heard
+    saturated: bool  # pressed so much that nobody would call it harmless
+    tenants: tuple[TenantIo, ...]
+    missing: dict[str, str]  # tenants that were not heard, and why
+
+    @property
+    def heard(self) -> bool:
+        """Whether the volume itself was heard."""
+        return bool(self.measures)
+
+    def compact(self, rules: Rules) -> VolumeWindow:
+        """What is worth remembering once the window is over: tenants at rest are not."""
+        kept = tuple(tenant for tenant in self.tenants if is_raised(tenant, rules))
+        if kept or self.pressed:
+            kept = tuple(tenant for tenant in self.tenants if tenant.own_of or is_raised(tenant, rules))
+        return self._replace(tenants=kept)
+
+
+def io_of(readings: Mapping[str, Reading]) -> tuple[dict[str, Io], str]:
+    """I/O by measure, and why there is none if there is none."""
+    found: dict[str, Io] = {}
+    why = NO_SIGNAL
+    for measure, choices in MEASURES.items():
+        for names in choices:
+            parts = [readings[name] for name in names if name in readings]
+            if parts:
+                expectations = [part.expected for part in parts if part.expected is not None]
+                if len(expectations) < len(parts):
+                    why = NO_HISTORY
+                    break
+                value, expected = sum(part.value for part in parts), sum(expectations)
+                spread = math.sqrt(sum(spread_of(part) ** 2 for part in parts))
+                score = parts[0].score if len(parts) == 1 else None
+                if score is None:
+                    score = score_of(value, expected, spread)
+                found[measure] = Io(value, expected, spread, score, tuple(part.signal for part in parts))
+                break
+    return found, "" if found else why
+
+
+def volume_window(
+    start_ms: int, end_ms: int, volume: str, io: Mapping[str, Heard], tenants: Sequence[Tenant], rules: Rules
+) -> VolumeWindow:
+    """A volume's window from its signals and those of its tenants; who is no tenant as of the window is not heard."""
+    itself = io.get(volume)
+    measures = io_of(itself.readings)[0] if itself else {}
+    strain = [itself.readings[name] for name in rules.strain if name in itself.readings] if itself else []
+    judged = [reading for reading in strain if reading.expected is not None]
+    raised = rules.raised
+    pressed = (
+        any(is_up(r.value, r.expected, r.score, raised.score, raised.strain_ratio) for r in judged) if judged else None
+    )
+    saturated = any(is_up(r.value, r.expected, r.score, raised.score, raised.saturated_ratio) for r in judged)
+    heard: list[TenantIo] = []
+    missing: dict[str, str] = {}
+    for tenant in tenants:
+        signals = io.get(tenant.entity)
+        found, why = io_of(signals.readings) if signals else ({}, NO_SIGNAL)
+        if not found or signals is None:
+            missing[tenant.entity] = why
+            continue
+        pointers = tuple(
+            pointer
+            for measure in found.values()
+            for signal in measure.signals
+            for pointer in signals.readings[signal].pointers
+        )
+        heard.append(TenantIo(tenant.entity, tuple(tenant.own_of), found, pointers))
+    return VolumeWindow(start_ms, end_ms, measures, tuple(strain), pressed, saturated, tuple(heard), missing)
+
+
+def is_raised(tenant: TenantIo, rules: Rules) -> bool:
+    """Whether a tenant's I/O is up by any measure."""
+    return any(io.score >= rules.raised.score and io.value > io.expected for io in tenant.measures.values())
+
+
+@dataclass(slots=True)
+class TenantExcess:
+    """A tenant's part of an excess."""
+
+    excess: float = 0.0
+    expected: float = 0.0
+    spread: float = 0.0
+    windows: int = 0
+    first_ms: int = 0
+    last_ms: int = 0
+    signals: tuple[str, ...] = ()
+    pointers: Pointers = field(default_factory=Pointers)
+
+    def add(self, other: TenantExcess) -> None:
+        """Takes in another's windows."""
+        self.first_ms = min(self.first_ms, other.first_ms) if self.windows else other.first_ms
+        self.last_ms = max(self.last_ms, other.last_ms)
+        self.excess += other.excess
+        self.expected += other.expected
+        self.spread += other.spread
+        self.windows += other.windows
+        self.signals = other.signals or self.signals
+        self.pointers.merge(other.pointers)
+
+
+@dataclass(slots=True)
+class Excess:
+    """Sums over the windows in which others than the victim loaded a volume beyond what is expected of it."""
+
+    windows: int = 0
+    pressed: int = 0  # of them, windows in which latency or queue were up
+    value: float = 0.0
+    expected: float = 0.0
+    spread: float = 0.0
+    total: float = 0.0  # the excess, the victim's own change left out
+    own: float = 0.0  # the victim's own excess in windows of pressure
+    first_ms: int = 0
+    last_ms: int = 0
+    tenants: dict[str, TenantExcess] = field(default_factory=dict)
+
+    def add(self, other: Excess) -> None:
+        """Takes in another's windows."""
+        if other.windows:
+            self.first_ms = min(self.first_ms, other.first_ms) if self.windows else other.first_ms
+            self.last_ms = max(self.last_ms, other.last_ms)
+        self.windows += other.windows
+        self.pressed += other.pressed
+        self.value += other.value
+        self.expected += other.expected
+        self.spread += other.spread
+        self.total += other.total
+        self.own += other.own
+        for entity, part in other.tenants.items():
+            self.tenants.setdefault(entity, TenantExcess()).add(part)
+
+
+@dataclass(slots=True)
+class Pressure:
+    """A volume over the windows of an effect, for one victim."""
+
+    windows: int = 0  # from two windows before the onset
+    heard: int = 0  # of them, windows in which the volume was heard
+    strained: int = 0  # of them, windows in which its latency or queue was heard
+    measures: dict[str, Excess] = field(default_factory=lambda: {name: Excess() for name in MEASURES})
+    dark: Excess = field(default_factory=Excess)  # tenants' excess while the volume was silent
+    calm: dict[str, Tally] = field(default_factory=dict)  # the volume's own signals, over all windows
+    strain: dict[str, Tally] = field(default_factory=dict)  # and over those of an excess
+    pointers: Pointers = field(default_factory=Pointers)
+
+    def add(self, other: Pressure) -> None:
+        """Takes in another's windows."""
+        self.windows += other.windows
+        self.heard += other.heard
+        self.strained += other.strained
+        for name, excess in other.measures.items():
+            self.measures[name].add(excess)
+        self.dark.add(other.dark)
+        for mine, theirs in ((self.calm, other.calm), (self.strain, other.strain)):
+            for signal, tally in theirs.items():
+                known = mine.get(signal)
+                mine[signal] = merged(known, tally) if known else tally
+        self.pointers.merge(other.pointers)
+
+
+def merged(one: Tally, other: Tally) -> Tally:
+    """The tally of both."""
+    both = Tally(
+        one.signal,
+        one.unit,
+        one.count + other.count,
+        one.value + other.value,
+        one.judged + other.judged,
+        one.judged_value + other.judged_value,
+        one.expected + other.expected,
+        one.spread + other.spread,
+    )
+    both.pointers.merge(one.pointers)
+    both.pointers.merge(other.pointers)
+    return both
+
+
+def pressure(window: VolumeWindow, victim: str, counts: bool, rules: Rules) -> Pressure:
+    """One window as sums; `counts`: it is one of those in which the volume must have been heard."""
+    sums = Pressure(int(counts), int(counts and window.heard), int(counts and window.pressed is not None))
+    if not window.heard:
+        _add_dark(sums.dark, window, victim, rules)
+        return sums
+    loaded = [_excess(window, victim, measure, rules) for measure in MEASURES if measure in window.measures]
+    for measure, excess in zip([name for name in MEASURES if name in window.measures], loaded, strict=True):
+        sums.measures[measure] = excess
+    for reading in window.strain:
+        if counts:
+            sums.calm.setdefault(reading.signal, Tally(reading.signal, reading.unit)).add(reading)
+        if any(excess.windows for excess in loaded):
+            sums.strain.setdefault(reading.signal, Tally(reading.signal, reading.unit)).add(reading)
+    for measure, io in window.measures.items():
+        if counts:
+            unit = UNITS[measure]
+            reading = Reading(io.signal, unit, io.value, io.expected, io.spread, io.score)
+            sums.calm.setdefault(io.signal, Tally(io.signal, unit)).add(reading)
+    return sums
+
+
+def _excess(window: VolumeWindow, victim: str, measure: str, rules: Rules) -> Excess:
+    """A volume's excess in one window by one measure, the victim's own catch-up and its dip both left out."""
+    volume = window.measures[measure]
+    own = sum(
+        tenant.measures[measure].value - tenant.measures[measure].expected
+        for tenant in window.tenants
+        if victim in tenant.own_of and measure in tenant.measures
+    )
+    foreign = volume.value - volume.expected - own
+    raised = rules.raised
+    loaded = (
+        foreign > 0 and foreign >= raised.score * volume.spread and foreign >= raised.foreign_part * volume.expected
+    )
+    found = Excess(own=max(0.0, own) if loaded or window.pressed else 0.0)
+    if not loaded:
+        return found
+    for tenant in window.tenants:
+        io = tenant.measures.get(measure)
+        if io is None or victim in tenant.own_of or io.score < raised.score:
+            continue
+        if io.value - io.expected >= raised.tenant_part * foreign:
+            found.tenants[tenant.entity] = _part(window, tenant, io)
+    found.windows = 1
+    found.pressed = int(window.pressed is not False)
+    found.value, found.expected, found.spread = volume.value, volume.expected, volume.spread
+    # Tenants count their own operations, a volume what reaches it: where they claim more, theirs is the whole.
+    found.total = max(foreign, sum(part.excess for part in found.tenants.values()))
+    found.first_ms, found.last_ms = window.start_ms, window.end_ms
+    return found
+
+
+def _add_dark(dark: Excess, window: VolumeWindow, victim: str, rules: Rules) -> None:
+    raised = rules.raised
+    for tenant in window.tenants:
+        if victim in tenant.own_of:
+            continue
+        io = next(iter(tenant.measures.values()))
+        if is_up(io.value, io.expected, io.score, raised.score, raised.burst_ratio):
+            dark.tenants[tenant.entity] = _part(window, tenant, io)
+    if dark.tenants:
+        dark.windows = 1
+        dark.total = sum(part.excess for part in dark.tenants.values())
+        dark.first_ms, dark.last_ms = window.start_ms, window.end_ms
+
+
+def _part(window: VolumeWindow, tenant: TenantIo, io: Io) -> TenantExcess:
+    part = TenantExcess(io.value - io.expected, io.expected, io.spread, 1, window.start_ms, window.end_ms, io.signals)
+    part.pointers.add(tenant.pointers)
+    return part
+
+
+class Share(NamedTuple):
+    """A tenant's share of an excess; observed and expected are means over its windows."""
+
+    entity: str
+    share: float
+    observed: float
+    expected: float
+    spread: float
+    score: float
+    signal: str
+    first_ms: int
+    part: TenantExcess
+
+
+class Shares(NamedTuple):
+    """How an excess divides: shares, largest first, add up to 1 with the residual."""
+
+    measure: str
+    windows: int
+    pressed: int
+    observed: float  # of the volume, mean over the windows
+    expected: float
+    score: float
+    excess: float  # mean, the victim's own change left out
+    foreign_part: float  # of the excess under pressure: 1 where the victim's own was not up
+    attributed: float
+    residual: float
+    tenants: tuple[Share, ...]
+    first_ms: int
+
+
+def divide(sums: Pressure) -> Shares | None:
+    """The shares of a volume's excess; by operations, by bytes where those explain it better; None without any."""
+    found = [_divide(measure, excess) for measure, excess in sums.measures.items() if excess.windows]
+    if not found:
+        return None
+    best = found[0]
+    for other in found[1:]:
+        # Operations come first: bytes only where operations leave most of their excess unexplained.
+        if best.attributed < 0.5 and other.attributed > best.attributed:
+            best = other
+    return best
+
+
+def divide_dark(sums: Pressure) -> Shares | None:
+    """The shares of what the tenants alone show while the volume is silent; the residual is not known."""
+    return _divide("operations", sums.dark) if sums.dark.windows else None
+
+
+def _divide(measure: str, excess: Excess) -> Shares:
+    tenants = [_share(entity, part, excess) for entity, part in excess.tenants.items()]
+    tenants.sort(key=lambda share: (-share.share, share.entity))
+    attributed = sum(part.excess for part in excess.tenants.values()) / excess.total
+    value, expected, spread = (total / excess.windows for total in (excess.value, excess.expected, excess.spread))
+    return Shares(
+        measure,
+        excess.windows,
+        excess.pressed,
+        value,
+        expected,
+        score_of(value, expected, spread),
+        excess.total / excess.windows,
+        excess.total / (excess.total + excess.own),
+        attributed,
+        max(0.0, 1.0 - attributed),
+        tuple(tenants),
+        excess.first_ms,
+    )
+
+
+def _share(entity: str, part: TenantExcess, excess: Excess) -> Share:
+    """A tenant in the excess's windows: where it was not up itself, it is taken to be as expected."""
+    expected, spread = part.expected / part.windows, part.spread / part.windows
+    observed = expected + part.excess / excess.windows
+    signal = part.signals[0] if len(part.signals) == 1 else total_signal(part.signals)
+    return Share(
+        entity,
+        part.excess / excess.total,
+        observed,
+        expected,
+        spread,
+        score_of(observed, expected, spread),
+        signal,
+        part.first_ms,
+        part,
+    )

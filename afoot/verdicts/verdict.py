@@ -1,0 +1,219 @@
+"""One effect judged: its facts, the rule that they meet, and who is named by it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
+
+from afoot.inventory.placement import Chain
+from afoot.verdicts.episodes import Cause, Episode
+from afoot.verdicts.rules import MINUTE_MS, Rule, Rules
+from afoot.verdicts.shares import Pressure, Share, Shares, divide, divide_dark
+
+
+class Storage(NamedTuple):
+    """A volume of the victim's as an effect saw it."""
+
+    volume: str
+    pressure: Pressure
+    shares: Shares | None
+    dark: Shares | None
+
+    @property
+    def heard(self) -> float:
+        """In which part of the windows the volume was heard."""
+        return self.pressure.heard / self.pressure.windows if self.pressure.windows else 0.0
+
+
+class Verdict(NamedTuple):
+    """What is found: the rule, who is named, through what, and on which facts."""
+
+    rule: Rule
+    culprit: str | None
+    component: str | None
+    via: str | None
+    share: float | None
+    contributors: tuple[str, ...]
+    cause: Cause | Share | None
+    cause_ms: int  # when the cause began, the onset where that is not known
+    shares: Shares | None  # by which tenants are named, if they are
+    storage: tuple[Storage, ...]
+    facts: dict[str, float | None]
+    why: str  # of an unexplained effect: what is missing or contradicts
+
+
+def judge(
+    episode: Episode,
+    chain: Chain,
+    components: Mapping[str, str],
+    incumbents: Collection[str],
+    window_ms: int,
+    rules: Rules,
+) -> Verdict:
+    """The verdict on an effect.
+
+    `components` are those of the tenants; `incumbents` are culprits of the victim's open cases, who stay named while
+    nobody leads by more than the rules allow.
+    """
+    storage = tuple(
+        Storage(volume, sums, divide(sums), divide_dark(sums)) for volume, sums in sorted(episode.settled.items())
+    )
+    main = max(storage, key=_weight, default=None)
+    inputs = _inputs(episode, chain)
+    unready = _unready(episode, chain)
+    facts = _facts(episode, main, inputs, unready, window_ms)
+    rule = rules.first(facts)
+    common = {"storage": storage, "facts": facts}
+    if rule.names in ("tenants", "dark_tenants") and main:
+        shares = main.shares if rule.names == "tenants" else main.dark
+        if shares and shares.tenants:
+            leader = _leader(shares, incumbents, rules)
+            contributors = [
+                share.entity
+                for share in shares.tenants
+                if share is not leader and share.share >= rules.shares.contributor
+            ]
+            load = facts["load_part"]
+            if inputs and load is not None and load >= rules.shares.load_contributor:
+                contributors.append(inputs[0].entity)
+            return Verdict(
+                rule,
+                leader.entity,
+                components.get(leader.entity),
+                main.volume,
+                leader.share
+                if rule.names == "tenants"
+                else None,  # of what the tenants show is not of the volume's excess
+                tuple(contributors),
+                leader,
+                leader.first_ms,
+                shares,
+                why="",
+                **common,  # type: ignore[arg-type]
+            )
+    if rule.names == "inputs" and inputs:
+        cause = inputs[0]
+        return Verdict(
+            rule,
+            cause.entity,
+            cause.component,
+            None,
+            facts["load_part"],
+            _pressing(main, rules),
+            cause,
+            cause.first_ms,
+            None,
+            why="",
+            **common,  # type: ignore[arg-type]
+        )
+    if rule.names == "unready" and unready:
+        return Verdict(
+            rule,
+            unready.entity,
+            unready.component,
+            None,
+            None,
+            (),
+            unready,
+            unready.first_ms,
+            None,
+            why="",
+            **common,  # type: ignore[arg-type]
+        )
+    last = rules.rules[-1]
+    return Verdict(
+        last,
+        None,
+        None,
+        None,
+        None,
+        (),
+        None,
+        episode.onset_ms,
+        None,
+        why=_why(main, facts, rules),
+        **common,  # type: ignore[arg-type]
+    )
+
+
+def _weight(storage: Storage) -> tuple[int, float, float, str]:
+    """The volume that matters: pressed before loaded before silent ones, then the one with the largest excess."""
+    shares = storage.shares or storage.dark
+    size = shares.excess / max(shares.expected, 1e-9) if shares else 0.0
+    return (storage.shares.pressed if storage.shares else 0, size, storage.heard, storage.volume)
+
+
+def _inputs(episode: Episode, chain: Chain) -> list[Cause]:
+    """Entities whose input rose, first of the chain first; a pod's rise is its deployment's."""
+    place = {hop.entity: (hop.position, hop.entity) for hop in chain.hops if hop.type != "pod"}
+    risen = [cause for cause in episode.inputs.values() if cause.entity in place]
+    return sorted(risen, key=lambda cause: place[cause.entity])
+
+
+def _unready(episode: Episode, chain: Chain) -> Cause | None:
+    """The deployment or job that was not ready first; a pod stands for what it is part of."""
+    first = min(episode.unready.values(), key=lambda cause: (cause.first_ms, cause.entity), default=None)
+    if first is None:
+        return None
+    hops = {hop.entity: hop for hop in chain.hops}
+    for source, target, kind in chain.edges:
+        hop = hops.get(target)
+        if source == first.entity and kind == "part_of" and hop and hop.type in ("deployment", "job"):
+            return Cause(target, hop.component, first.first_ms, first.tally, first.windows)
+    return first
+
+
+def _facts(
+    episode: Episode, main: Storage | None, inputs: list[Cause], unready: Cause | None, window_ms: int
+) -> dict[str, float | None]:
+    shares = main.shares if main else None
+    dark = main.dark if main else None
+    other = [episode.onset_ms + window_ms]
+    if shares and shares.pressed:
+        other.append(shares.first_ms)
+    if inputs and inputs[0].windows > 1:
+        other.append(inputs[0].first_ms)
+    return {
+        "unready_lead_minutes": (min(other) - unready.first_ms) / MINUTE_MS if unready else None,
+        "pressed_windows": shares.pressed if shares else 0,
+        "foreign_part": shares.foreign_part if shares else None,
+        "attributed": shares.attributed if shares else None,
+        "top_share": shares.tenants[0].share if shares and shares.tenants else None,
+        "volume_heard": main.heard if main else None,
+        "dark_windows": dark.windows if dark else 0,
+        "dark_share": dark.tenants[0].share if dark and dark.tenants else None,
+        "input_windows": inputs[0].windows if inputs else 0,
+        "load_part": episode.load_part() if inputs else None,
+    }
+
+
+def _leader(shares: Shares, incumbents: Collection[str], rules: Rules) -> Share:
+    top = shares.tenants[0]
+    for share in shares.tenants:
+        if share.entity in incumbents and share.share >= top.share - rules.shares.incumbent:
+            return share
+    return top
+
+
+def _pressing(main: Storage | None, rules: Rules) -> tuple[str, ...]:
+    """Tenants that press a volume while more data is what drives the lag: contributors by their part of all excess."""
+    shares = main.shares if main else None
+    if not shares or not shares.pressed:
+        return ()
+    return tuple(
+        share.entity for share in shares.tenants if share.share * shares.foreign_part >= rules.shares.load_contributor
+    )
+
+
+def _why(main: Storage | None, facts: Mapping[str, float | None], rules: Rules) -> str:
+    if main is None:
+        return "its volumes are not known to the inventory, and nothing upstream rose"
+    heard = facts["volume_heard"]
+    if heard is not None and heard < rules.heard.to_accuse:
+        return "unknown: no storage data"
+    shares = main.shares
+    if shares is None or not shares.pressed:
+        return "its storage has room, its input is as usual, and its members were ready"
+    if shares.foreign_part < 0.5:
+        return f"most of the excess on {main.volume} is its own"
+    return f"{100 * shares.residual:.0f} % of the excess on {main.volume} comes from no tenant that was heard"
