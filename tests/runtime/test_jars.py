@@ -90,16 +90,14 @@ def test_a_line_that_is_cut_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> N
         threading.Thread(target=server.serve_forever, daemon=True).start()
         monkeypatch.setenv("AFOOT_MAVEN_REPOSITORY", f"http://127.0.0.1:{server.server_address[1]}")
         monkeypatch.setenv("no_proxy", "127.0.0.1")
-            path = fetch(jar_of(b"content"), partial(Jar.download, pauses_s=(0.0,)))
+        path = fetch(jar_of(b"content"), partial(Jar.download, pauses_s=(0.0,)))
         server.shutdown()
     assert path.read_bytes() == b"content"
     assert next(answers, None) is None
 
 
 def test_an_unknown_group_names_those_there_are() -> None:
-    with pytest.raises(
-        UsageError, match="no group 'flinc' of jars; there are flink, flink-s3, kafka"
-    ):
+    with pytest.raises(UsageError, match="no group 'flinc' of jars; there are flink, flink-s3, kafka"):
         main(["flinc"])
 
 
