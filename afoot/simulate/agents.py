@@ -67,12 +67,10 @@ class _Column:
         self._seen = rng.random(len(at_s)) >= MISSED_POINTS
         for since, until in series.silent:
             self._seen &= (at_s < since) | (at_s >= until)
-        self._starts: list[str] | None = None
-        if series.kind in ("counter", "histogram"):
-            begun = np.full(len(at_s), begun_s - 86_400)
-            for reset in series.resets:
-                begun[at_s >= reset] = begun_s + int(reset)
-            self._starts = [f'"startTimeUnixNano":"{second}000000000",' for second in begun.tolist()]
+        begun_text = f'"startTimeUnixNano":"{begun_s - 86_400}000000000",'
+        self._begun = [(0.0, begun_text if series.kind in ("counter", "histogram") else "")]
+        self._begun += [(reset, f'"startTimeUnixNano":"{begun_s + int(reset)}000000000",') for reset in series.resets]
+        self._at_s = at_s
         self._first = -1
         self._texts: list[str] = []
 
@@ -84,7 +82,9 @@ class _Column:
         if first != self._first:
             self._first = first
             self._texts = _rendered(self._series, self._values[..., first : first + self.STRETCH], self._as_text)
-        start = self._starts[index] if self._starts else ""
+        start = self._begun[0][1]
+        if len(self._begun) > 1:
+            start = [text for since, text in self._begun if self._at_s[index] >= since][-1]
         return f"{self._head}{start}{time},{self._texts[index - first]}}}"
 
 

@@ -96,6 +96,44 @@ def _text(time_ms: int) -> str:
     return datetime.fromtimestamp(time_ms / 1000, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
+def envelope(
+    table: Table,
+    after: Row | None,
+    op: str,
+    time_ms: int,
+    *,
+    before: Row | None = None,
+    snapshot: str = "false",
+    read_ms: int | None = None,
+    lsn: int = 22_265_200,
+    transaction: int = 758,
+    microseconds: int = 0,
+) -> bytes:
+    """The value of a message, as Debezium writes it for a row of `table` committed at `time_ms`."""
+    stamp_us = time_ms * 1000 + microseconds
+    source = {
+        "version": "3.7.0.Final",
+        "connector": "postgresql",
+        "name": "cmdb",
+        "ts_ms": time_ms,
+        "snapshot": snapshot,
+        "db": "cmdb",
+        "sequence": f'["{lsn - 56}","{lsn}"]',
+        "ts_us": stamp_us,
+        "ts_ns": stamp_us * 1000,
+        "schema": "inventory",
+        "table": table,
+        "txId": transaction,
+        "lsn": lsn,
+        "xmin": None,
+        "origin": None,
+        "origin_lsn": None,
+    }
+    read_ms = time_ms + 180 if read_ms is None else read_ms
+    found = {"before": before, "after": after, "source": source, "transaction": None, "op": op, "ts_ms": read_ms}
+    return orjson.dumps(found)
+
+
 class _Log:
     """Writes envelopes with growing positions, as the connector reads them from the database's log."""
 
@@ -124,36 +162,22 @@ class _Log:
             blank = {"entity": ["type", "name", "component", "attributes"], "relation": [], "schedule": ["entity_id"]}
             before = {**key, **dict.fromkeys(blank[table]), "updated_at": "1970-01-01T00:00:00.000000Z"}
         read_ms = time_ms + int(self._rng.integers(80, 900))
-        microseconds = int(self._rng.integers(1000))
-        body = {
-            "before": before,
-            "after": after,
-            "source": {
-                "version": "3.7.0.Final",
-                "connector": "postgresql",
-                "name": "cmdb",
-                "ts_ms": time_ms,
-                "snapshot": snapshot,
-                "db": "cmdb",
-                "sequence": f'["{self._lsn - 56}","{self._lsn}"]',
-                "ts_us": time_ms * 1000 + microseconds,
-                "ts_ns": (time_ms * 1000 + microseconds) * 1000,
-                "schema": "inventory",
-                "table": table,
-                "txId": self._transaction,
-                "lsn": self._lsn,
-                "xmin": None,
-                "origin": None,
-                "origin_lsn": None,
-            },
-            "transaction": None,
-            "op": op,
-            "ts_ms": read_ms,
-        }
+        body = envelope(
+            table,
+            after,
+            op,
+            time_ms,
+            before=before,
+            snapshot=snapshot,
+            read_ms=read_ms,
+            lsn=self._lsn,
+            transaction=self._transaction,
+            microseconds=int(self._rng.integers(1000)),
+        )
         sent_ms = read_ms + int(self._rng.integers(50, 600))
         self._sent_ms = max(self._sent_ms, sent_ms, self._held_until_ms if time_ms < self._held_until_ms else 0)
         encoded = orjson.dumps(key)
-        self.records.append(Record(TOPIC, 0, time_ms, time_ms, self._sent_ms, encoded, orjson.dumps(body)))
+        self.records.append(Record(TOPIC, 0, time_ms, time_ms, self._sent_ms, encoded, body))
         if op == "d":
             self.records.append(Record(TOPIC, 0, time_ms, time_ms, self._sent_ms, encoded, None))
 
