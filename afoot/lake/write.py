@@ -35,7 +35,8 @@ def write_rows(lake: str, table: str, rows: Iterable[Mapping[str, Any]]) -> list
 
 def write_file(place: Location, path: str, data: pa.Table) -> str:
     """Writes one Parquet file with the codec and the timestamps that the lake promises."""
-    place.filesystem.create_dir(path.rpartition("/")[0], recursive=True)
+    if place.filesystem.type_name == "local":  # on S3 a folder would become an object of its own
+        place.filesystem.create_dir(path.rpartition("/")[0], recursive=True)
     pq.write_table(data, path, filesystem=place.filesystem, compression="zstd", coerce_timestamps="us")
     return path
 
