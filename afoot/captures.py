@@ -1,0 +1,260 @@
+"""Captures: recorded Kafka messages in files, one JSON object a line, as `kcat -C -J` prints them.
+
+A line has topic, partition, offset, tstype, ts (ms), key, payload and headers if any; `payload_base64` and
+`key_base64` hold bytes that are no text. Files may be plain, .gz or .zst; lines may be in any order.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import heapq
+import marshal
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import orjson
+import zstandard
+
+from afoot.errors import AfootError, UsageError
+from afoot.telemetry.rows import Message
+
+SORT_LINES = 200_000  # lines held in memory while sorting: about 200 MB of OTLP; more spill to disk
+
+
+class Prepared(NamedTuple):
+    """A capture made ready for the job: telemetry and inventory, each in the order in which the job reads it."""
+
+    telemetry: Path
+    inventory: Path
+    messages: int
+    topics: dict[str, int]  # messages by topic
+    first_ms: int
+    last_ms: int
+
+
+def read_captures(files: Sequence[Path], progress: Callable[[int], None] = lambda _: None) -> Iterator[Message]:
+    """The messages of `files`, in the order of their lines.
+
+    Raises UsageError for a file that is not there, AfootError naming file and line for one that cannot be read.
+    """
+    done = 0
+    for path in files:
+        number = 0
+        try:
+            with _opened(path) as stream:
+                for number, line in enumerate(stream, start=1):
+                    if line.strip():
+                        yield _message(line, path, number)
+                        done += 1
+                        if done % 10_000 == 0:
+                            progress(done)
+        except FileNotFoundError as error:
+            raise UsageError(
+                f"{path}: no such capture; give files that afoot capture, simulate or kcat -C -J wrote"
+            ) from error
+        except (EOFError, OSError, zstandard.ZstdError) as error:
+            raise AfootError(f"{path}: cannot be read after line {number}: {error}; nothing was replayed") from error
+    progress(done)
+
+
+def write_captures(path: Path, messages: Iterable[Message]) -> int:
+    """Writes `messages` as a capture; the ending of `path` says how it is compressed. Returns how many."""
+    count = 0
+    with _created(path) as stream:
+        for message in messages:
+            stream.write(_line(message) + b"\n")
+            count += 1
+    return count
+
+
+def prepare(
+    files: Sequence[Path],
+    folder: Path,
+    is_inventory: Callable[[str], bool],
+    progress: Callable[[int], None] = lambda _: None,
+    sort_lines: int = SORT_LINES,
+) -> Prepared:
+    """Sorts captures into `folder` in bounded memory: offsets order a partition, record times merge partitions.
+
+    A message that several files hold (same topic, partition and offset) is kept once.
+    """
+    topics: dict[str, int] = {}
+    first, last = 1 << 62, 0
+    with ExitStack() as spills:
+        by_offset = external_sort(
+            ((m.topic, m.partition, m.offset, m.timestamp_ms, m.key, m.value) for m in read_captures(files, progress)),
+            sort_lines,
+            spills,
+        )
+        by_time = external_sort(_merge_keys(by_offset), sort_lines, spills)
+        telemetry, inventory = folder / "telemetry.jsonl.gz", folder / "inventory.jsonl.gz"
+        with (
+            gzip.open(telemetry, "wb", compresslevel=1) as data,
+            gzip.open(inventory, "wb", compresslevel=1) as changes,
+        ):
+            for _, topic, partition, offset, timestamp, key, value in by_time:
+                topics[topic] = topics.get(topic, 0) + 1
+                first, last = min(first, timestamp), max(last, timestamp)
+                row = {
+                    "topic": topic,
+                    "partition": partition,
+                    "offset": offset,
+                    "ms": timestamp,
+                    "k": None if key is None else base64.b64encode(key).decode(),
+                    "v": None if value is None else base64.b64encode(value).decode(),
+                }
+                (changes if is_inventory(topic) else data).write(orjson.dumps(row) + b"\n")
+    count = sum(topics.values())
+    if count == 0:
+        raise UsageError(f"{', '.join(map(str, files))}: no messages in this capture; there is nothing to replay")
+    return Prepared(telemetry, inventory, count, topics, first, last)
+
+
+def _merge_keys(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+    """Gives each row of a partition the greatest record time so far: merging by it keeps offsets in order."""
+    previous: tuple[Any, ...] | None = None
+    seen_ms = 0
+    for row in rows:
+        if previous is not None and row[:3] == previous[:3]:
+            continue
+        seen_ms = row[3] if previous is None or row[:2] != previous[:2] else max(seen_ms, row[3])
+        previous = row
+        yield (seen_ms, *row)
+
+
+def external_sort(
+    rows: Iterable[tuple[Any, ...]], chunk: int, spills: ExitStack, key: int = 4
+) -> Iterator[tuple[Any, ...]]:
+    """Rows in the order of their first `key` fields, spilling runs of `chunk` rows to unnamed temporary files."""
+
+    def order(row: tuple[Any, ...]) -> tuple[Any, ...]:
+        return row[:key]
+
+    runs: list[IO[bytes]] = []
+    held: list[tuple[Any, ...]] = []
+    for row in rows:
+        held.append(row)
+        if len(held) >= chunk:
+            held.sort(key=order)
+            runs.append(_spilled(held, spills))
+            held = []
+    held.sort(key=order)
+    if not runs:
+        return iter(held)
+    return heapq.merge(*(_unspilled(run) for run in runs), held, key=order)
+
+
+def _spilled(rows: Iterable[tuple[Any, ...]], spills: ExitStack) -> IO[bytes]:
+    run = spills.enter_context(tempfile.TemporaryFile(prefix="afoot-sort-"))  # noqa: SIM115 - the stack closes it
+    for row in rows:
+        marshal.dump(row, run)
+    run.seek(0)
+    return run
+
+
+def _unspilled(run: IO[bytes]) -> Iterator[tuple[Any, ...]]:
+    while True:
+        try:
+            yield marshal.load(run)
+        except EOFError:
+            return
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Iterable[bytes]]:
+    with ExitStack() as stack:
+        raw = stack.enter_context(path.open("rb"))
+        if path.suffix == ".gz":
+            yield stack.enter_context(gzip.open(raw))
+        elif path.suffix == ".zst":
+            reader = stack.enter_context(zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True))
+            yield _lines(reader)
+        else:
+            yield raw
+
+
+def _lines(reader: Any) -> Iterator[bytes]:
+    rest = b""
+    while block := reader.read(1 << 20):
+        *whole, rest = (rest + block).split(b"\n")
+        yield from whole
+    if rest:
+        yield rest
+
+
+@contextmanager
+def _created(path: Path) -> Iterator[Any]:
+    with ExitStack() as stack:
+        raw = stack.enter_context(path.open("wb"))
+        if path.suffix == ".gz":
+            yield stack.enter_context(gzip.GzipFile(fileobj=raw, mode="wb", mtime=0))
+        elif path.suffix == ".zst":
+            yield stack.enter_context(zstandard.ZstdCompressor(level=10).stream_writer(raw, closefd=False))
+        else:
+            yield raw
+
+
+def _message(line: bytes, path: Path, number: int) -> Message:
+    where = f"{path}:{number}"
+    try:
+        record = orjson.loads(line)
+        headers = record.get("headers") or []
+        return Message(
+            topic=_typed(record["topic"], str, where, "topic"),
+            partition=_typed(record["partition"], int, where, "partition"),
+            offset=_typed(record["offset"], int, where, "offset"),
+            timestamp_ms=_typed(record["ts"], int, where, "ts"),
+            key=_bytes(record, "key"),
+            value=_bytes(record, "payload"),
+            headers=tuple((str(n), str(v).encode()) for n, v in zip(headers[::2], headers[1::2], strict=False)),
+        )
+    except (orjson.JSONDecodeError, ValueError, AttributeError) as error:
+        raise AfootError(
+            f"{where}: not a captured message: {error}; a line is one JSON object, as kcat -C -J prints"
+        ) from error
+    except KeyError as error:
+        raise AfootError(
+            f"{where}: not a captured message: {error} is missing; needed are topic, partition, offset, ts"
+        ) from error
+
+
+def _typed(value: Any, kind: type, where: str, name: str) -> Any:
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise AfootError(f"{where}: not a captured message: {name} is {value!r}, allowed is {kind.__name__}")
+    return value
+
+
+def _bytes(record: dict[str, Any], name: str) -> bytes | None:
+    if record.get(f"{name}_base64") is not None:
+        return base64.b64decode(record[f"{name}_base64"], validate=True)
+    value = record.get(name)
+    if value is None:
+        return None
+    return value.encode() if isinstance(value, str) else orjson.dumps(value)
+
+
+def _line(message: Message) -> bytes:
+    record: dict[str, Any] = {
+        "topic": message.topic,
+        "partition": message.partition,
+        "offset": message.offset,
+        "tstype": "create",
+        "ts": message.timestamp_ms,
+    }
+    if message.headers:
+        record["headers"] = [
+            text for n, v in message.headers for text in (n, "" if v is None else v.decode("utf-8", "replace"))
+        ]
+    for name, data in (("key", message.key), ("payload", message.value)):
+        if data is None:
+            record[name] = None
+        else:
+            try:
+                record[name] = data.decode()
+            except UnicodeDecodeError:
+                record[f"{name}_base64"] = base64.b64encode(data).decode()
+    return orjson.dumps(record)

@@ -1,0 +1,321 @@
+"""afoot.toml: what the job reads, how long it waits, and where its findings go.
+
+Kafka client settings pass through under their own names. Secrets come from the environment (`${NAME}` in a value)
+or from files (`${file:PATH}`), and are never printed: `Config.described()` masks every value that came from either.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from afoot.durations import parse_duration_ms
+from afoot.errors import UsageError
+
+KINDS = ("metrics", "logs", "flows", "inventory")
+_REFERENCE = re.compile(r"\$\{(file:)?([^}]+)\}")
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A topic (or all that match a pattern): one kind, one format, and how late its points may be."""
+
+    name: str | None
+    pattern: str | None
+    kind: str
+    format: str
+    lateness_ms: int = 30_000
+    registry: str | None = None
+
+    def matches(self, topic: str) -> bool:
+        """Whether messages of `topic` are this entry's."""
+        return topic == self.name if self.name is not None else re.fullmatch(self.pattern or "", topic) is not None
+
+    def __str__(self) -> str:
+        return self.name if self.name is not None else f"/{self.pattern}/"
+
+
+@dataclass(frozen=True)
+class Flink:
+    """How the engine runs the job."""
+
+    checkpoints: str | None = None
+    checkpoint_interval_ms: int = 30_000
+    parallelism: int = 2
+    state_backend: str = "hashmap"
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Window:
+    """Event-time windows and what may hold them back."""
+
+    size_ms: int = 60_000
+    max_skew_ms: int = 60_000
+    idle_after_ms: int = 60_000
+    inventory_idle_after_ms: int = 600_000
+    shards: int = 32
+
+
+@dataclass(frozen=True)
+class Config:
+    """A whole configuration, defaults filled in."""
+
+    topics: tuple[Topic, ...]
+    kafka: Mapping[str, str] = field(default_factory=dict)
+    start: str = "earliest"
+    window: Window = Window()
+    flink: Flink = Flink()
+    lake: str | None = None
+    all_signals: bool = False
+    alerts_topic: str | None = None
+    dead_letters_topic: str | None = None
+    catalogue_files: tuple[str, ...] = ()
+    rules_file: str | None = None
+    source: str = "defaults"
+    secrets: frozenset[str] = frozenset()
+
+    def topic_of(self, name: str) -> Topic | None:
+        """The entry that says what the messages of topic `name` are, None where no entry does."""
+        return next((t for t in self.topics if t.matches(name)), None)
+
+    def telemetry(self) -> tuple[Topic, ...]:
+        """The topics that carry metrics, logs and flows."""
+        return tuple(t for t in self.topics if t.kind != "inventory")
+
+    def inventory(self) -> tuple[Topic, ...]:
+        """The topics that carry the inventory's changes."""
+        return tuple(t for t in self.topics if t.kind == "inventory")
+
+    def described(self, text: str) -> str:
+        """`text` with every secret of this configuration masked."""
+        for secret in sorted(self.secrets, key=len, reverse=True):
+            text = text.replace(secret, "***")
+        return text
+
+
+DEFAULT_TOPICS = (
+    Topic("telemetry.metrics", None, "metrics", "otlp_json"),
+    Topic("telemetry.cloudwatch", None, "metrics", "cloudwatch_metric_stream", 600_000),
+    Topic("telemetry.logs", None, "logs", "fluent_bit"),
+    Topic("telemetry.flows", None, "flows", "goflow2_json"),
+    Topic("inventory", None, "inventory", "debezium_json"),
+    Topic(None, r"(.*\.)?inventory\.(entity|relation|schedule|heartbeat)", "inventory", "debezium_json"),
+)
+
+_TABLES = {
+    "kafka": None,  # client settings under their own names, and `start`
+    "topic": {"name", "pattern", "kind", "format", "lateness", "registry"},
+    "window": {"size", "max_skew", "idle_after", "inventory_idle_after", "shards"},
+    "flink": {"checkpoints", "checkpoint_interval", "parallelism", "state_backend", "settings"},
+    "lake": {"uri", "all_signals"},
+    "alerts": {"topic"},
+    "dead_letters": {"topic"},
+    "catalogue": {"files"},
+    "rules": {"file"},
+}
+
+
+def nearest(name: str, allowed: Iterable[str]) -> str:
+    """A hint that names the closest allowed word, and all of them."""
+    known = sorted(allowed)
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return f"{hint}known: {', '.join(known)}"
+
+
+def load_config(path: str | Path | None, *, environment: Mapping[str, str] = os.environ) -> Config:
+    """The configuration in `path`; the default topics and no Kafka where `path` is None.
+
+    Raises UsageError naming file, table and key, with what is allowed.
+    """
+    if path is None:
+        return Config(DEFAULT_TOPICS)
+    try:
+        document = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}; nothing was started") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: not valid TOML: {error}") from error
+    return _Reader(str(path), environment).config(document)
+
+
+class _Reader:
+    """Reads one document; keeps the file's name for errors and the secrets it met for masking."""
+
+    def __init__(self, path: str, environment: Mapping[str, str]) -> None:
+        self.path = path
+        self.environment = environment
+        self.secrets: set[str] = set()
+
+    def config(self, document: Mapping[str, Any]) -> Config:
+        for table in document:
+            if table not in _TABLES:
+                raise UsageError(f"{self.path}: unknown table [{table}]; {nearest(table, _TABLES)}")
+        read = {name: self._table(document, name) for name in _TABLES if name != "topic"}
+        topics = tuple(self._topic(i, entry) for i, entry in enumerate(self._topics(document)))
+        kafka = dict(read["kafka"])
+        start = self._text(kafka.pop("start", "earliest"), "[kafka] start")
+        settings = read["flink"].get("settings", {})
+        if not isinstance(settings, dict):
+            raise UsageError(f"{self.path}: [flink] settings: found {settings!r}, allowed is a table of Flink options")
+        lake = read["lake"].get("uri")
+        return Config(
+            topics=topics or DEFAULT_TOPICS,
+            kafka={k: self._text(v, f'[kafka] "{k}"') for k, v in kafka.items()},
+            start=start,
+            window=self._window(read["window"]),
+            flink=Flink(
+                checkpoints=self._optional(read["flink"], "flink", "checkpoints"),
+                checkpoint_interval_ms=self._duration(read["flink"], "flink", "checkpoint_interval", 30_000),
+                parallelism=self._count(read["flink"], "flink", "parallelism", 2),
+                state_backend=self._one_of(read["flink"], "flink", "state_backend", ("hashmap", "rocksdb")),
+                settings={k: self._text(v, f"[flink.settings] {k}") for k, v in settings.items()},
+            ),
+            lake=None if lake is None else self._text(lake, "[lake] uri"),
+            all_signals=self._flag(read["lake"], "lake", "all_signals"),
+            alerts_topic=self._optional(read["alerts"], "alerts", "topic"),
+            dead_letters_topic=self._optional(read["dead_letters"], "dead_letters", "topic"),
+            catalogue_files=tuple(self._files(read["catalogue"].get("files", []))),
+            rules_file=self._beside(read["rules"]["file"], "[rules] file") if "file" in read["rules"] else None,
+            source=self.path,
+            secrets=frozenset(self.secrets),
+        )
+
+    def _table(self, document: Mapping[str, Any], name: str) -> dict[str, Any]:
+        table = document.get(name, {})
+        if not isinstance(table, dict):
+            raise UsageError(f"{self.path}: {name}: found {table!r}, allowed is a table, written [{name}]")
+        allowed = _TABLES[name]
+        for key in table:
+            if allowed is not None and key not in allowed:
+                raise UsageError(f"{self.path}: [{name}] unknown key {key!r}; {nearest(key, allowed)}")
+        return _flattened(table) if name == "kafka" else table
+
+    def _topics(self, document: Mapping[str, Any]) -> list[dict[str, Any]]:
+        topics = document.get("topic", [])
+        if not isinstance(topics, list) or not all(isinstance(t, dict) for t in topics):
+            raise UsageError(f"{self.path}: topic: allowed are entries that each begin with [[topic]]")
+        return topics
+
+    def _topic(self, index: int, entry: dict[str, Any]) -> Topic:
+        where = f"[[topic]] number {index + 1}"
+        allowed = _TABLES["topic"] or set()
+        for key in entry:
+            if key not in allowed:
+                raise UsageError(f"{self.path}: {where}: unknown key {key!r}; {nearest(key, allowed)}")
+        name, pattern = entry.get("name"), entry.get("pattern")
+        if (name is None) == (pattern is None):
+            raise UsageError(f"{self.path}: {where}: exactly one of name and pattern is needed")
+        if pattern is not None:
+            try:
+                re.compile(self._text(pattern, f"{where} pattern"))
+            except re.error as error:
+                raise UsageError(
+                    f"{self.path}: {where}: pattern {pattern!r} is no regular expression: {error}"
+                ) from error
+        for key in ("kind", "format"):
+            if key not in entry:
+                raise UsageError(
+                    f"{self.path}: {where} ({name or pattern}): {key} is missing; a topic says what it holds"
+                )
+        kind = self._text(entry["kind"], f"{where} kind")
+        if kind not in KINDS:
+            raise UsageError(f"{self.path}: {where} ({name or pattern}): kind {kind!r}; {nearest(kind, KINDS)}")
+        return Topic(
+            name=name,
+            pattern=pattern,
+            kind=kind,
+            format=self._text(entry["format"], f"{where} format"),
+            lateness_ms=parse_duration_ms(entry.get("lateness", "30 s"), f"{self.path}: {where} lateness"),
+            registry=entry.get("registry"),
+        )
+
+    def _window(self, table: dict[str, Any]) -> Window:
+        size = self._duration(table, "window", "size", 60_000)
+        if size < 1_000 or 3_600_000 % size:
+            raise UsageError(
+                f"{self.path}: [window] size {table['size']!r}: allowed are parts of an hour of 1 s or more"
+            )
+        return Window(
+            size_ms=size,
+            max_skew_ms=self._duration(table, "window", "max_skew", 60_000),
+            idle_after_ms=self._duration(table, "window", "idle_after", 60_000),
+            inventory_idle_after_ms=self._duration(table, "window", "inventory_idle_after", 600_000),
+            shards=self._count(table, "window", "shards", 32),
+        )
+
+    def _duration(self, table: dict[str, Any], name: str, key: str, default: int) -> int:
+        return parse_duration_ms(table[key], f"{self.path}: [{name}] {key}") if key in table else default
+
+    def _count(self, table: dict[str, Any], name: str, key: str, default: int) -> int:
+        value = table.get(key, default)
+        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 4096:
+            raise UsageError(f"{self.path}: [{name}] {key}: found {value!r}, allowed is a whole number from 1 to 4096")
+        return value
+
+    def _flag(self, table: dict[str, Any], name: str, key: str) -> bool:
+        value = table.get(key, False)
+        if not isinstance(value, bool):
+            raise UsageError(f"{self.path}: [{name}] {key}: found {value!r}, allowed are true and false")
+        return value
+
+    def _one_of(self, table: dict[str, Any], name: str, key: str, allowed: tuple[str, ...]) -> str:
+        value = self._text(table.get(key, allowed[0]), f"[{name}] {key}")
+        if value not in allowed:
+            raise UsageError(f"{self.path}: [{name}] {key}: found {value!r}; {nearest(value, allowed)}")
+        return value
+
+    def _optional(self, table: dict[str, Any], name: str, key: str) -> str | None:
+        return self._text(table[key], f"[{name}] {key}") if key in table else None
+
+    def _files(self, value: object) -> list[str]:
+        if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
+            raise UsageError(f"{self.path}: [catalogue] files: found {value!r}, allowed is a list of file names")
+        return [self._beside(name, "[catalogue] files") for name in value]
+
+    def _beside(self, name: object, where: str) -> str:
+        """A file that the configuration names: beside the configuration, unless its path is absolute."""
+        return str(Path(self.path).absolute().parent / self._text(name, where))
+
+    def _text(self, value: object, where: str) -> str:
+        """A value as text, its references to the environment and to files resolved."""
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        if not isinstance(value, str | int | float):
+            raise UsageError(f"{self.path}: {where}: found {value!r}, allowed is a text or a number")
+
+        def resolve(match: re.Match[str]) -> str:
+            if match[1]:
+                try:
+                    secret = Path(match[2]).read_text(encoding="utf-8").strip()
+                except OSError as error:
+                    raise UsageError(
+                        f"{self.path}: {where}: {match[2]}: {error.strerror}; needed for its value"
+                    ) from error
+            elif match[2] in self.environment:
+                secret = self.environment[match[2]]
+            else:
+                raise UsageError(f"{self.path}: {where}: the environment has no {match[2]}; export it before the start")
+            if secret:
+                self.secrets.add(secret)
+            return secret
+
+        return _REFERENCE.sub(resolve, str(value))
+
+
+def _flattened(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Kafka's dotted names may be written quoted or as TOML's own dotted keys; both mean the same setting."""
+    flat: dict[str, Any] = {}
+    for key, value in table.items():
+        if isinstance(value, dict):
+            flat.update(_flattened(value, f"{prefix}{key}."))
+        else:
+            flat[prefix + key] = value
+    return flat

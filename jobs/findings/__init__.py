@@ -1,0 +1,1 @@
+"""The findings job: from telemetry topics to named culprits, in numbered steps."""

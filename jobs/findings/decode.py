@@ -1,0 +1,89 @@
+"""Step 2: messages to frames, a batch of messages a call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pandas as pd
+from pyflink.table import DataTypes
+from pyflink.table.udf import FunctionContext, ScalarFunction, UserDefinedScalarFunctionWrapper, udf
+
+from afoot.catalogue.loader import load_catalogue
+from afoot.config import Config
+from afoot.errors import DecodeError
+from afoot.signals.sampling import Frame, Sampler
+from afoot.telemetry.formats import Decoder, decoder
+from afoot.telemetry.rows import Decoded, Message
+from jobs.findings.render import SEPARATOR
+
+
+class DecodeMessages(ScalarFunction):  # type: ignore[misc]
+    """Frames of messages, as texts of seven fields: kind, shard, window, messages, points, reason, body."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+    def open(self, context: FunctionContext) -> None:
+        window = self.config.window
+        catalogue = load_catalogue(self.config.catalogue_files)
+        self.sampler = Sampler(catalogue, window.shards, window.size_ms, window.max_skew_ms)
+        self.decoders: dict[str, Decoder | None] = {}
+
+    def eval(
+        self, k: pd.Series, v: pd.Series, topic: pd.Series, partition: pd.Series, offset: pd.Series, ts: pd.Series
+    ) -> pd.Series:
+        """A list of frames a message, for a batch of messages (columns of equal length; ts are UTC times)."""
+        times = ts.astype("datetime64[ms, UTC]").astype("int64")
+        messages = [
+            Message(*parts)
+            for parts in zip(
+                topic, partition.tolist(), offset.tolist(), times.tolist(), k.tolist(), v.tolist(), strict=True
+            )
+        ]
+        return pd.Series([[as_text(f) for f in frames] for frames in self.frames(messages)], dtype=object)
+
+    def frames(self, messages: list[Message]) -> Iterator[list[Frame]]:
+        """The frames of each message, in order."""
+        found: list[list[Frame] | None] = []
+        pairs: list[tuple[Message, Decoded]] = []
+        for message in messages:
+            try:
+                pairs.append((message, self.decode(message)))
+                found.append(None)
+            except DecodeError as error:
+                found.append([self.sampler.dead(message, str(error))])
+        sampled = iter(self.sampler.batch(pairs))
+        for frames in found:
+            yield next(sampled) if frames is None else frames
+
+    def decode(self, message: Message) -> Decoded:
+        """The rows of a message, by the format that its topic is configured with."""
+        topic = message.topic
+        if topic not in self.decoders:
+            entry = self.config.topic_of(topic)
+            self.decoders[topic] = decoder(entry.format, entry.kind) if entry else None
+        decode = self.decoders[topic]
+        if decode is None:
+            raise DecodeError(f"topic {topic} is not configured: no [[topic]] says what its messages are")
+        return decode(message)
+
+
+def as_text(frame: Frame) -> str:
+    """A frame as it crosses to the JVM."""
+    reason = "".join(c if c >= " " else " " for c in frame.reason)
+    return SEPARATOR.join(
+        (
+            frame.kind,
+            str(frame.shard),
+            str(frame.window_ms),
+            str(frame.messages),
+            str(frame.points),
+            reason,
+            frame.body,
+        )
+    )
+
+
+def decode_messages(config: Config) -> UserDefinedScalarFunctionWrapper:
+    """The function as SQL calls it."""
+    return udf(DecodeMessages(config), result_type=DataTypes.ARRAY(DataTypes.STRING()), func_type="pandas")

@@ -1,0 +1,119 @@
+"""The engine that a job runs on: Flink in this process, or whatever cluster `flink run` has put us on."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from pyflink.common import Configuration
+from pyflink.datastream import StreamExecutionEnvironment
+from pyflink.java_gateway import get_gateway
+from pyflink.pyflink_gateway_server import get_jvm_opts, prepare_environment_variables
+from pyflink.table import StreamTableEnvironment
+
+from afoot.config import Config
+from afoot.runtime.flink_home import flink_home
+from afoot.runtime.java import java_home
+
+ALWAYS = {
+    # Nested rows are not copied between chained steps: no function here keeps its input.
+    "pipeline.object-reuse": "true",
+    "table.local-time-zone": "UTC",
+    # What waits for a Python worker waits at most this long, and in batches that a worker handles in some 100 ms.
+    "python.fn-execution.bundle.time": "200",
+    "python.fn-execution.bundle.size": "20000",
+    "python.fn-execution.arrow.batch.size": "500",
+    "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
+}
+EMBEDDED = {
+    "restart-strategy.type": "fixed-delay",
+    "restart-strategy.fixed-delay.attempts": "3",
+    "restart-strategy.fixed-delay.delay": "1 s",
+    "taskmanager.memory.managed.size": "256m",
+    "taskmanager.memory.network.min": "128m",
+    "taskmanager.memory.network.max": "128m",
+    "blob.server.port": "0",
+    "rest.bind-port": "0",
+}
+HEAP = "-Xmx2g"  # of the embedded engine; the Python workers come on top
+
+
+def settings(config: Config) -> dict[str, str]:
+    """Flink's options for a configuration; what [flink.settings] says goes last."""
+    flink = config.flink
+    found = {
+        **ALWAYS,
+        "parallelism.default": str(flink.parallelism),
+        "execution.checkpointing.interval": f"{flink.checkpoint_interval_ms} ms",
+        "state.backend.type": flink.state_backend,
+    }
+    if flink.checkpoints:
+        found["execution.checkpointing.dir"] = flink.checkpoints
+        found["execution.checkpointing.savepoint-dir"] = f"{flink.checkpoints.rstrip('/')}/savepoints"
+    return {**found, **flink.settings}
+
+
+def embedded(options: Mapping[str, str], log_folder: str) -> StreamTableEnvironment:
+    """Flink in this process. Call it once, before anything else of pyflink."""
+    os.environ["JAVA_HOME"] = str(java_home())
+    os.environ["FLINK_HOME"] = str(flink_home())  # with the connectors, which no job then has to bring
+    os.environ["FLINK_LOG_DIR"] = log_folder
+    os.environ["_python_worker_execution_mode"] = "process"  # noqa: SIM112 - threads of this process would share a core
+    environment = dict(os.environ)
+    prepare_environment_variables(environment)
+    os.environ["FLINK_ENV_JAVA_OPTS"] = " ".join([*get_jvm_opts(environment), HEAP])
+    jvm = get_gateway().jvm
+    values = {
+        **EMBEDDED,
+        **storage(),
+        "python.executable": sys.executable,
+        "python.client.executable": sys.executable,
+        **options,
+    }
+    java: Any = jvm.org.apache.flink.configuration.Configuration()
+    for name, value in values.items():
+        java.setString(name, value)
+    # The embedded cluster loads no plugins by itself, and S3 is one.
+    plugins = jvm.org.apache.flink.core.plugin.PluginUtils.createPluginManagerFromRootFolder(java)
+    jvm.org.apache.flink.core.fs.FileSystem.initialize(java, plugins)
+    return _environment(Configuration(j_configuration=java))
+
+
+def on_cluster(options: Mapping[str, str]) -> StreamTableEnvironment:
+    """The cluster that `flink run` or an application's entry point has made this process a client of."""
+    configuration = Configuration()
+    for name, value in options.items():
+        configuration.set_string(name, value)
+    return _environment(configuration)
+
+
+def storage() -> dict[str, str]:
+    """Flink's S3 options, from where the AWS tools have theirs; nothing where there are no credentials."""
+    import boto3
+
+    session = boto3.Session()
+    credentials = session.get_credentials()
+    found: dict[str, str] = {}
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    if endpoint:
+        found |= {"s3.endpoint": endpoint, "s3.path.style.access": "true"}
+    if credentials is not None:
+        frozen = credentials.get_frozen_credentials()
+        found |= {"s3.access-key": frozen.access_key, "s3.secret-key": frozen.secret_key}
+    return found
+
+
+def _environment(configuration: Configuration) -> StreamTableEnvironment:
+    environment = StreamExecutionEnvironment.get_execution_environment(configuration)
+    return StreamTableEnvironment.create(environment)
+
+
+def replay_settings(folder: Any) -> dict[str, str]:
+    """Options of a bounded run: it starts over rather than resumes, and its checkpoints go with it."""
+    return {
+        "execution.checkpointing.dir": (folder / "checkpoints").as_uri(),
+        "execution.checkpointing.externalized-checkpoint-retention": "NO_EXTERNALIZED_CHECKPOINTS",
+        "restart-strategy.type": "none",
+    }

@@ -1,0 +1,73 @@
+"""Step 4: the inventory's graph in every instance of a stage that needs it, kept in broadcast state."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import orjson
+from pyflink.common import Types
+from pyflink.datastream.state import MapStateDescriptor
+
+from afoot.inventory.graph import Graph
+from afoot.telemetry.rows import InventoryChange
+from jobs.findings.render import RECORD_SEPARATOR, SEPARATOR
+
+CHANGES = MapStateDescriptor("inventory-changes", Types.STRING(), Types.PICKLED_BYTE_ARRAY())
+SNAPSHOT = "00000000"
+COMPACT_AFTER = 64  # batches of changes held before they become one snapshot of the graph
+
+
+class InventoryLog:
+    """The graph, and in broadcast state the batches of changes that it can be built from again.
+
+    State: SNAPSHOT, a graph's state pickled, then batches of changes by number. It is bounded by the graph, which drops
+    versions two days after they ended, and by COMPACT_AFTER batches.
+    """
+
+    def __init__(self) -> None:
+        self._graph: Graph | None = None
+        self._next = 1
+
+    def graph(self, state: Any) -> Graph:
+        """The graph as of all changes so far; built from `state` after a restart."""
+        if self._graph is None:
+            entries = dict(state.items())
+            snapshot = entries.pop(SNAPSHOT, None)
+            self._graph = Graph() if snapshot is None else Graph.restore(pickle.loads(snapshot))
+            for name in sorted(entries):
+                _apply(self._graph, read_changes(entries[name]))
+                self._next = int(name) + 1
+        return self._graph
+
+    def add(self, text: str, state: Any) -> None:
+        """Applies the changes of a window, as step 4 joined them, and keeps them."""
+        graph = self.graph(state)
+        changes = read_changes(text)
+        _apply(graph, changes)
+        if all(change.op == "heartbeat" for change in changes):
+            return
+        if self._next > COMPACT_AFTER:
+            state.clear()
+            state.put(SNAPSHOT, pickle.dumps(graph.state()))
+            self._next = 1
+        else:
+            state.put(f"{self._next:08d}", text)
+            self._next += 1
+
+
+def read_changes(text: str) -> list[InventoryChange]:
+    """The changes that step 4 joined, in commit order: by version time, then by where they stand in their topic."""
+    found = []
+    for record in text.split(RECORD_SEPARATOR):
+        topic, partition, offset, body = record.split(SEPARATOR, 3)
+        for place, columns in enumerate(orjson.loads(body)):
+            columns["key"] = tuple(columns["key"])
+            change = InventoryChange(**columns)
+            found.append(((change.time_ms, topic, int(partition), int(offset), place), change))
+    return [change for _, change in sorted(found, key=lambda item: item[0])]
+
+
+def _apply(graph: Graph, changes: list[InventoryChange]) -> None:
+    for change in changes:
+        graph.apply(change)

@@ -1,0 +1,205 @@
+"""The findings job, its steps in the order of the data. The SQL of a step is in sql/ under the same number.
+
+1. Sources: topics (or a capture) as bytes, event time per partition.
+2. Decode: messages to frames: sample blocks, inventory changes, counts, refusals. Python, a batch of messages a call.
+3. Windows: the blocks of a shard and a minute, joined into one row. SQL.
+4. Inventory: changes to every instance of the stages that place and judge.
+5. Score and place: blocks to signals, with what was to be expected, placed by the inventory as of their window. Python.
+6. Joins: write lag with chain, flows and volume I/O, window by window. SQL.
+7. Judge: verdicts and cases. Python.
+8. Signals around cases: what was measured an hour each side. SQL.
+9. Sinks: findings, evidence, signals and books to the lake, alerts, dead letters.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pyflink.common import Types
+from pyflink.datastream import DataStream
+from pyflink.table import StatementSet, StreamTableEnvironment, Table
+
+from afoot.captures import Prepared
+from afoot.config import Config
+from afoot.lake.layout import TABLES, flink_columns
+from jobs.findings.crossing import own_time_schema, row_type, timed_schema
+from jobs.findings.decode import decode_messages
+from jobs.findings.inventory import CHANGES
+from jobs.findings.judge import JUDGED, Judge
+from jobs.findings.render import (
+    RECORD_SEPARATOR,
+    SEPARATOR,
+    interval,
+    kafka_options,
+    render,
+    statements,
+    topic_pattern,
+    unicode_literal,
+    version_time,
+    watermark,
+)
+from jobs.findings.score import PLACED, ScoreAndPlace
+
+KEPT_MS = 62 * 60_000  # placed signals are kept for as long as a request may ask for them: an hour, and two windows
+CAPTURE_TIME = "TO_TIMESTAMP_LTZ(ms, 3)"  # of a record in a prepared capture
+TRANSACTION_TIMEOUT_MS = 900_000  # the most that brokers allow unless told otherwise
+FRAMES = {
+    "kind": "STRING",
+    "shard": "INT",
+    "window_ms": "BIGINT",
+    "messages": "BIGINT",
+    "points": "BIGINT",
+    "reason": "STRING",
+    "body": "STRING",
+    "late": "BOOLEAN",
+    "topic": "STRING",
+    "partition": "INT",
+    "offset": "BIGINT",
+    "ts": "TIMESTAMP_LTZ(3)",
+    "k": "BYTES",
+    "v": "BYTES",
+    "rt": "TIMESTAMP_LTZ(3)",
+}
+
+
+class Outlets(NamedTuple):
+    """Where results go: the lake's URI, and files in place of topics for a replay."""
+
+    lake: str
+    alerts_path: str | None = None
+    name: str = "afoot"  # prefix of the sinks' transactions: one a running job
+
+
+def build(
+    table_env: StreamTableEnvironment,
+    config: Config,
+    outlets: Outlets,
+    capture: Prepared | None = None,
+    bounded: bool = False,
+) -> StatementSet:
+    """The whole job as one statement set; from Kafka, or from a capture that was prepared."""
+    values = {"separator": unicode_literal(SEPARATOR), "record_separator": unicode_literal(RECORD_SEPARATOR)}
+    window = {"window": interval(config.window.size_ms), "window_ms": config.window.size_ms}
+
+    _sources(table_env, config, outlets, capture, bounded)
+    frames = _frames(table_env, config, values, window["window_ms"])
+    table_env.create_temporary_view("frames", frames)
+    windows = table_env.to_data_stream(table_env.sql_query(render("03_windows.sql", **values, **window)))
+    changes = table_env.to_data_stream(table_env.sql_query(render("04_inventory.sql", **values, **window)))
+    placed = _placed(windows, changes, config)
+    table_env.create_temporary_view("placed", table_env.from_data_stream(placed, timed_schema(PLACED)))
+    for statement in statements(render("05_joins.sql", **window)):
+        table_env.execute_sql(statement)
+    cases = table_env.to_data_stream(table_env.sql_query("SELECT heard, rt FROM case_windows"))
+    judged = _judged(cases, changes, config)
+    table_env.create_temporary_view("judged", table_env.from_data_stream(judged, timed_schema(JUDGED)))
+    table_env.execute_sql(
+        "CREATE TEMPORARY VIEW requests AS "
+        "SELECT `scope`, window_end AS window_end_ms, rt FROM judged WHERE row_kind = 'request'"
+    )
+    around = render("06_signals.sql", all_signals=config.all_signals, kept=interval(KEPT_MS), **window)
+    return _sinks(table_env, config, outlets, around, window)
+
+
+def _sources(
+    table_env: StreamTableEnvironment, config: Config, outlets: Outlets, capture: Prepared | None, bounded: bool
+) -> None:
+    skew = config.window.max_skew_ms
+    if capture is not None:
+        topics = {config.topic_of(name) for name in capture.topics}
+        heard = [topic for topic in topics if topic is not None and topic.kind != "inventory"]
+        # Merged by record time, the capture's topics move together: no faster than the latest of them may be.
+        latest = max(heard, key=lambda topic: topic.lateness_ms, default=None)
+        script = render(
+            "01_sources_capture.sql",
+            watermark=watermark([latest] if latest else [], CAPTURE_TIME),
+            version_time=version_time(skew, CAPTURE_TIME),
+            telemetry_path=capture.telemetry.absolute().as_uri(),
+            inventory_path=capture.inventory.absolute().as_uri(),
+        )
+    else:
+        script = render(
+            "01_sources_kafka.sql",
+            watermark=watermark(config.telemetry()),
+            version_time=version_time(skew),
+            telemetry_pattern=topic_pattern(config.telemetry()),
+            inventory_pattern=topic_pattern(config.inventory()),
+            kafka_options=[*kafka_options(config.kafka), *_startup(config.start, bounded)],
+            group_id=outlets.name,
+            idle_after_ms=config.window.idle_after_ms,
+            inventory_idle_after_ms=config.window.inventory_idle_after_ms,
+        )
+    for statement in statements(script):
+        table_env.execute_sql(statement)
+    table_env.create_temporary_function("decode_messages", decode_messages(config))
+
+
+def _startup(start: str, bounded: bool) -> list[tuple[str, str]]:
+    if start in ("earliest", "latest"):
+        options = [("scan.startup.mode", f"{start}-offset")]
+    else:
+        options = [("scan.startup.mode", "timestamp"), ("scan.startup.timestamp-millis", start)]
+    if bounded:
+        options.append(("scan.bounded.mode", "latest-offset"))
+    return options
+
+
+def _frames(table_env: StreamTableEnvironment, config: Config, values: dict[str, str], window_ms: object) -> Table:
+    sources = [("telemetry", "ts")]
+    if config.inventory():
+        sources.append(("inventory", "heard"))
+    decoded = " UNION ALL ".join(
+        render("02_decode.sql", source=source, counted_at=counted_at, window_ms=window_ms, **values)
+        for source, counted_at in sources
+    )
+    # Streams are frozen once converted: everything behind this one shares these sources and this decoding.
+    stream = table_env.to_data_stream(table_env.sql_query(decoded))
+    return table_env.from_data_stream(stream, own_time_schema(FRAMES, "rt"))
+
+
+def _placed(windows: DataStream, changes: DataStream, config: Config) -> DataStream:
+    return (
+        windows.key_by(lambda row: row["shard"], key_type=Types.INT())
+        .connect(changes.broadcast(CHANGES))
+        .process(ScoreAndPlace(config), row_type(PLACED))
+        .name("score and place")
+        .uid("score-and-place")
+    )
+
+
+def _judged(cases: DataStream, changes: DataStream, config: Config) -> DataStream:
+    return (
+        cases.key_by(lambda row: 0, key_type=Types.INT())
+        .connect(changes.broadcast(CHANGES))
+        .process(Judge(config), row_type(JUDGED))
+        .name("judge")
+        .uid("judge")
+        .set_parallelism(1)
+    )
+
+
+def _sinks(
+    table_env: StreamTableEnvironment, config: Config, outlets: Outlets, around: str, window: dict[str, object]
+) -> StatementSet:
+    lake_tables = [name for name in TABLES if name != "dead_letters"]
+    options = {
+        "alerts_topic": None if outlets.alerts_path else config.alerts_topic,
+        "alerts_path": outlets.alerts_path,
+        "dead_letters_topic": config.dead_letters_topic,
+    }
+    script = render(
+        "07_sinks.sql",
+        lake=outlets.lake.rstrip("/"),
+        lake_tables=[(name, flink_columns(name)) for name in lake_tables],
+        partitions={name: ", ".join(TABLES[name].partitions) for name in lake_tables},
+        kafka_options=kafka_options(config.kafka),
+        transactions=outlets.name,
+        transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
+        **options,
+    )
+    for statement in [*statements(script), *statements(around)]:
+        table_env.execute_sql(statement)
+    inserts = table_env.create_statement_set()
+    for statement in statements(render("08_inserts.sql", **window, **options)):
+        inserts.add_insert_sql(statement)
+    return inserts
