@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -57,13 +58,16 @@ class Series(NamedTuple):
 
 
 class Suspect(NamedTuple):
-    """An entity that was heard: its verdict, and its evidence, a row a signal."""
+    """An entity that was heard: its verdict, and its evidence, a row a signal.
+
+    `share` is its part of the excess; `residual`, of the shared resource, the part that is nobody's.
+    """
 
     entity: str
     component: str
     verdict: str
     share: float | None
-    reason: str
+    residual: float | None
     evidence: list[Row]
 
 
@@ -95,18 +99,11 @@ class Case:
         for entity, group in groupby(self.evidence, key=lambda row: str(row["entity"])):
             rows = list(group)
             first = min(rows, key=lambda row: gravity(row["verdict"]))
-            shares = [row["share"] for row in rows if row["share"] is not None]
-            reasons = dict.fromkeys(row["reason"] for row in rows if row["reason"])
-            heard.append(
-                Suspect(
-                    entity,
-                    first["component"] or "",
-                    first["verdict"],
-                    max(shares, default=None),
-                    " ".join(reasons),
-                    rows,
-                )
-            )
+            part = max((row["share"] for row in rows if row["share"] is not None), default=None)
+            # A tenant's share is what it did; the shared resource's own row carries what nobody is charged with.
+            shared = entity == self.finding["culprit_via"] != self.finding["culprit_entity"]
+            share, residual = (None, part) if shared else (part, None)
+            heard.append(Suspect(entity, first["component"] or "", first["verdict"], share, residual, rows))
         return sorted(heard, key=lambda s: (gravity(s.verdict), -(s.share or 0), s.component, s.entity))
 
     def victim(self) -> Series | None:
@@ -159,7 +156,10 @@ class Case:
 
 
 def load_case(lake: Lake, finding_id: str) -> Case:
-    """The case of a finding, named by its id or by the beginning of it that no other has; UsageError if none is."""
+    """The case of a finding, named by its id or by a beginning of it, or of its last part, that no other has.
+
+    UsageError if it is not in the lake, or if several are meant.
+    """
     revisions = lake.rows("revisions", finding_id=finding_id)
     if not revisions:
         revisions = lake.rows("revisions", finding_id=_completed(lake, finding_id))
@@ -205,6 +205,16 @@ def _completed(lake: Lake, prefix: str) -> str:
     known = [str(row["finding_id"]) for row in lake.rows("finding_ids", prefix="")]
     there = f"it holds {', '.join(known)}" if known else "it holds none"
     raise UsageError(f"finding {prefix!r}: not in lake {lake.uri}; {there}")
+
+
+def remark(row: Row) -> str:
+    """What the reason of a row of evidence adds to the numbers that stand beside it.
+
+    Reasons begin with the row's numbers in words; one that is put otherwise is kept whole.
+    """
+    reason: str = row["reason"] or ""
+    numbers = rf"{re.escape(row['signal'] or '')} .+? expected( \(score [^)]*\))?"
+    return re.sub(rf"\A{numbers}(\Z|[:,] )", "", reason, flags=re.DOTALL)
 
 
 def _run(due: datetime, period: int, culprit: Series, active: Sequence[bool], victim: Series | None) -> Run:

@@ -24,6 +24,7 @@ LANES = {
 }
 _TYPES = {"volume": "storage", "aggregate": "storage", "topic": "broker", "broker": "broker", "address": "network"}
 SYMBOLS = {"culprit": "▲", "contributor": "△", "victim": "◆", "cleared": "✓", "unknown": "?"}
+_SPINE = ("ingress:", "deployment:", "topic:", "service:", "job:", "volume:")  # what data passes, before its parts
 SHOWN = 6  # entities in a lane; the rest is counted, and stands in the table of suspects
 
 _NODE_HEIGHT, _NODE_GAP, _HEAD = 70, 12, 30
@@ -152,14 +153,14 @@ def _members(case: Case) -> list[tuple[str, list[Suspect]]]:
         entity = finding[name]
         if entity and entity not in heard:
             place = component or _TYPES.get(entity.partition(":")[0], "storage")
-            heard[entity] = Suspect(entity, place, verdict, None, "", [])
+            heard[entity] = Suspect(entity, place, verdict, None, None, [])
     groups: dict[str, list[Suspect]] = {}
     for one in heard.values():
         groups.setdefault(one.component, []).append(one)
     order = [*LANES, *sorted(groups.keys() - LANES)]
     via = finding["culprit_via"]
     for members in groups.values():
-        members.sort(key=lambda one: (one.entity != via, gravity(one.verdict)))
+        members.sort(key=lambda one: (one.entity != via, gravity(one.verdict), not one.entity.startswith(_SPINE)))
     return [(name, groups[name]) for name in order if name in groups]
 
 

@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from afoot import __version__
 from afoot.casefile import chain, plots, words
-from afoot.casefile.case import Case, Suspect
+from afoot.casefile.case import Case, Suspect, remark
 from afoot.lake.query import Row
 
 COMMANDS = 8  # kcat commands shown for a suspect; ranges beyond are counted
@@ -76,6 +76,7 @@ def render_page(case: Case) -> str:
             script_hash=b64encode(hashlib.sha256(script.encode()).digest()).decode(),
             spark=lambda row: plots.sparkline(case, row["entity"], row["signal"]),
             ranges=ranges,
+            remark=remark,
             commands=COMMANDS,
             version=__version__,
         )

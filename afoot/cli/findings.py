@@ -88,7 +88,9 @@ def _when(row: Row) -> str:
 
 
 def _what(row: Row) -> Text:
-    return Text("\n").join([Text(words.visible(row["summary"])), Text(words.visible(row["finding_id"]), "dim")])
+    return Text("\n").join(
+        [Text(words.visible(row["summary"])), Text(f"id {words.visible(row['finding_id'].rpartition('-')[2])}", "dim")]
+    )
 
 
 def _plain(row: Row) -> dict[str, Any]:

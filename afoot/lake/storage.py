@@ -56,6 +56,30 @@ def existing(uri: str) -> Location:
     raise UsageError(f"lake {uri}: does not exist{hint}; `afoot replay --lake {uri}` or the running job makes it")
 
 
+def holds_findings(uri: str) -> bool:
+    """Whether a job has written findings there before."""
+    location = locate(uri)
+    selector = fs.FileSelector(location.table("findings"), recursive=True, allow_not_found=True)
+    try:
+        found = location.filesystem.get_file_info(selector)
+    except OSError as error:
+        raise AfootError(f"lake {uri}: cannot be read: {error}") from error
+    return any(info.type == fs.FileType.File and info.base_name[0] not in "._" for info in found)
+
+
+def ensure_writable(uri: str) -> None:
+    """Writes and removes a file there; AfootError says why it cannot, before a job finds out."""
+    location = locate(uri)
+    probe = f"{location.path}/_afoot_probe"
+    try:
+        location.filesystem.create_dir(location.path, recursive=True)
+        with location.filesystem.open_output_stream(probe) as stream:
+            stream.write(b"afoot")
+        location.filesystem.delete_file(probe)
+    except OSError as error:
+        raise AfootError(f"lake {uri}: cannot be written, and nothing was started: {error}") from error
+
+
 def _s3() -> Filesystem:
     """S3 as the AWS tools would reach it: credentials, profile, region and endpoint from environment and files."""
     import boto3  # here, because a local lake needs none of it and it is slow to import

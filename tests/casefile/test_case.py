@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from afoot.casefile.case import Case, load_case
+from afoot.casefile.case import Case, load_case, remark
 from afoot.errors import UsageError
 from afoot.lake.query import open_lake
 from afoot.lake.write import write_rows
@@ -88,9 +88,12 @@ def test_the_beginning_of_an_id_is_enough_if_no_other_has_it(tmp_path: Path) -> 
         write_rows(str(tmp_path), "findings", [finding(finding_id=finding_id)])
     lake = open_lake(str(tmp_path))
     assert load_case(lake, "abc").finding["finding_id"] == "abc1"
+    write_rows(str(tmp_path), "findings", [finding(finding_id="slow_consumer-77e1")])
+    lake = open_lake(str(tmp_path))
+    assert load_case(lake, "77").finding["finding_id"] == "slow_consumer-77e1"
     with pytest.raises(UsageError, match=r"'ab': several begin so: abc1, abd2"):
         load_case(lake, "ab")
-    with pytest.raises(UsageError, match=r"'x': not in lake .*; it holds abc1, abd2"):
+    with pytest.raises(UsageError, match=r"'x': not in lake .*; it holds abc1, abd2, slow_consumer-77e1"):
         load_case(lake, "x")
 
 
@@ -117,3 +120,28 @@ def test_missing_volume_signals_are_missing_and_not_zero(tmp_path: Path) -> None
     found = case(tmp_path, measured=[row for row in signals() if row["entity"] != VOLUME])
     assert found.leading(VOLUME, ("total_ops",)) is None
     assert found.victim() is not None
+
+
+@pytest.mark.parametrize(
+    ("reason", "left"),
+    [
+        ("write_lag 34 s against 1 s expected (score 66.0), mean of 10 min", "mean of 10 min"),
+        ("write_lag 34 s against 1 s expected: not above what is usual", "not above what is usual"),
+        ("write_lag 34 s against 1 s expected (score 66.0)", ""),
+        (
+            "write_lag 34 s, expected unknown: not enough history",
+            "write_lag 34 s, expected unknown: not enough history",
+        ),
+        ("at its highest write_lag 34 s against 1 s expected", "at its highest write_lag 34 s against 1 s expected"),
+        ("unknown: no storage data", "unknown: no storage data"),
+        (None, ""),
+    ],
+)
+def test_a_reason_does_not_repeat_the_numbers_beside_it(reason: str | None, left: str) -> None:
+    assert remark({"signal": "write_lag", "reason": reason}) == left
+
+
+def test_what_is_nobodys_is_no_share_of_the_volume(tmp_path: Path) -> None:
+    heard = [row | ({"share": 0.02, "verdict": "victim"} if row["entity"] == VOLUME else {}) for row in evidence()]
+    volume = next(one for one in case(tmp_path, heard=heard).suspects() if one.entity == VOLUME)
+    assert (volume.verdict, volume.share, volume.residual) == ("victim", None, 0.02)

@@ -164,6 +164,7 @@ def test_the_picture_follows_the_data_and_puts_the_culprit_beside_the_volume(w1:
     assert [lane.title for lane in wide.lanes] == ["Router", "Ingestion", "Broker", "Processor", "Storage", "Tenants"]
     where = {node.entity: node for node in wide.nodes}
     assert where[CULPRIT].y == where[VOLUME].y == where[JOB].y
+    assert where["broker:kafka-0"].y == where[JOB].y  # unknown comes before cleared
     assert (where[CULPRIT].symbol, where[CULPRIT].note) == ("▲", "culprit, 93 %")
     assert where[VOLUME].via
     assert [edge.role for edge in wide.edges] == ["flow"] * 4 + ["contributor", "culprit"]
@@ -190,7 +191,7 @@ def test_message_ranges_are_merged_and_commands_are_quoted() -> None:
         {"pointers": [pointer("t", 1, 4)]},
         {"pointers": None},
     ]
-    found = ranges(Suspect("e", "c", "cleared", None, "", rows))
+    found = ranges(Suspect("e", "c", "cleared", None, None, rows))
     assert [(one.topic, one.first, one.last) for one in found] == [("$(x)", 1, 1), ("t", 1, 9)]
     assert found[0].command == "kcat -C -e -b \"$BROKERS\" -t '$(x)' -p 0 -o 1 -c 1"
 
