@@ -78,11 +78,15 @@ def _points(found: list[Any], format_name: str, cache: LabelCache) -> Decoded:
             metric_name = point["name"]
             if type(metric_name) is not str or not 0 < len(metric_name) <= NAME_CHARS:
                 name(metric_name)
-            unit = point.get("unit", "")
-            if type(unit) is not str or len(unit) > NAME_CHARS:
+            unit = point.get("unit")
+            if unit is None:
+                unit = ""
+            elif type(unit) is not str or len(unit) > NAME_CHARS:
                 raise Malformed(f"unit is {shown(unit)}; text is expected")
-            kind = point.get("kind", "unknown")
-            if kind not in KINDS:
+            kind = point.get("kind")
+            if kind is None:
+                kind = "unknown"
+            elif kind not in KINDS:
                 raise Malformed(f"kind is {shown(kind)}; allowed are {', '.join(KINDS)}")
             mapping = point["labels"]
             key = tuple(mapping.items())
@@ -110,7 +114,7 @@ def _points(found: list[Any], format_name: str, cache: LabelCache) -> Decoded:
 def _log(item: Mapping[str, Any], cache: LabelCache) -> LogRecord:
     return LogRecord(
         checked_ns(integer(item["time_ns"], "time_ns"), "time_ns"),
-        _text(item.get("severity", ""), "severity"),
+        _text(_given(item, "severity", ""), "severity"),
         body(_text(item["body"], "body")),
         _labels(item["labels"], cache),
     )
@@ -125,17 +129,17 @@ def _flow(item: Mapping[str, Any], cache: LabelCache) -> FlowRecord:
         start,
         end,
         name(item["source_address"], "source_address"),
-        count(item.get("source_port", 0), "source_port"),
+        count(_given(item, "source_port", 0), "source_port"),
         name(item["destination_address"], "destination_address"),
-        count(item.get("destination_port", 0), "destination_port"),
-        transport(item.get("transport", "")),
+        count(_given(item, "destination_port", 0), "destination_port"),
+        transport(_given(item, "transport", "")),
         count(item["bytes"], "bytes"),
         count(item["packets"], "packets"),
         _known(item.get("sampling_rate"), "sampling_rate"),
         _known(item.get("source_as"), "source_as"),
         _known(item.get("destination_as"), "destination_as"),
-        _text(item.get("sampler", ""), "sampler"),
-        _labels(item.get("labels", {}), cache),
+        _text(_given(item, "sampler", ""), "sampler"),
+        _labels(_given(item, "labels", {}), cache),
     )
 
 
@@ -157,7 +161,7 @@ def _change(item: Mapping[str, Any], cache: LabelCache) -> InventoryChange:
         row = item["row"]
         if type(row) is not dict:
             raise Malformed(f"row is {shown(row)}; an object of columns is expected")
-        snapshot = item.get("snapshot", False)
+        snapshot = _given(item, "snapshot", False)
         if type(snapshot) is not bool:
             raise Malformed(f"snapshot is {shown(snapshot)}; true or false is expected")
         return upserted(table, row, time_ms, snapshot)
@@ -166,6 +170,11 @@ def _change(item: Mapping[str, Any], cache: LabelCache) -> InventoryChange:
 
 def _known(value: Any, what: str) -> int | None:
     return None if value is None else count(value, what) or None
+
+
+def _given(item: Mapping[str, Any], field: str, default: Any) -> Any:
+    value = item.get(field)
+    return default if value is None else value
 
 
 def _text(value: Any, what: str) -> str:

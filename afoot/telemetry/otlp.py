@@ -26,6 +26,7 @@ Json = dict[str, Any]
 _new_point = tuple.__new__  # the constructor of a NamedTuple without its Python frame: this runs once a point
 _EMPTY: list[Any] = []
 _NO_RECORDED_VALUE = 1
+_NO_TIME = object()  # equal to nothing that is sent
 _TEMPORALITY = {
     1: "delta",
     2: "cumulative",
@@ -115,7 +116,7 @@ class Reader:
         key_of = self._attributes.key
         resource_key = resource.key
         append = collected.rows.append
-        last_time: object = None  # points of one scrape share their time
+        last_time: object = _NO_TIME  # points of one scrape share their time
         time_ns = 0
         for index, point in enumerate(points):
             try:
@@ -184,16 +185,14 @@ class Reader:
                     value = number(point["sum"], "sum")
                     found.append(MetricPoint(sum_name, unit, kind, found[0].labels, time_ns, value))
                 running = 0
-                parts = buckets(point)
-                for bound, within in parts:
+                for bound, within in buckets(point):
                     running += within
                     labels = self._point_labels(resource, point, "le", _bound_text(bound))
                     found.append(MetricPoint(bucket_name, "1", kind, labels, time_ns, float(running)))
-                if parts:
-                    if running > total:
-                        raise Refused(f"its buckets hold {running} values, but count is {total}")
-                    labels = self._point_labels(resource, point, "le", "+Inf")
-                    found.append(MetricPoint(bucket_name, "1", kind, labels, time_ns, float(total)))
+                if running > total:
+                    raise Refused(f"its buckets hold {running} values, but count is {total}")
+                labels = self._point_labels(resource, point, "le", "+Inf")
+                found.append(MetricPoint(bucket_name, "1", kind, labels, time_ns, float(total)))
                 collected.rows.extend(found)
                 collected.check()
             except UNREADABLE as error:

@@ -1,8 +1,9 @@
 """The rows of schemas/ as Avro: a message is an array of rows, or one row, in binary encoding without a file's header.
 
 With a schema registry each message names its schema (Confluent's wire format: a zero byte and the id in four), which
-may be the row or an array of it, with fields left out that have defaults, or added. Without one the schema is that of
-schemas/, and the option `message` says whether a message is `rows` or one `row`.
+may be the row or an array of it: fields are found by their names, those with defaults may be left out or null, and
+others may be added. Without one the schema is that of schemas/, and the option `message` says whether a message is
+`rows` or one `row`.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ OPTIONS = {
 }
 _FORMAT = "avro"
 _HEADER = 5
-_CAUGHT = (ValueError, EOFError, LookupError, TypeError, OverflowError, AttributeError, MemoryError)
+_CAUGHT = (ValueError, EOFError, LookupError, TypeError, OverflowError, AttributeError, MemoryError, RecursionError)
 
 
 def make(kind: str, options: dict[str, str]) -> Decoder:
@@ -43,7 +44,7 @@ def make(kind: str, options: dict[str, str]) -> Decoder:
         return lambda message: points.decode(received(message, _FORMAT), many=holds == "rows")
     schema = fastavro.parse_schema(schemas.load(canonical.SCHEMAS[kind] + ".avsc"))
     read = canonical.reader(kind)
-    return lambda message: read(_items(received(message, _FORMAT), schema, None, holds == "rows"), _FORMAT)
+    return lambda message: read(_items(received(message, _FORMAT), schema, holds == "rows"), _FORMAT)
 
 
 class _Registered:
@@ -51,7 +52,6 @@ class _Registered:
 
     def __init__(self, kind: str, source: registry.Registry) -> None:
         self._source = source
-        self._own = fastavro.parse_schema(schemas.load(canonical.SCHEMAS[kind] + ".avsc"))
         self._read = canonical.reader(kind)
         self._schemas: dict[int, tuple[Any, bool]] = {}
 
@@ -61,7 +61,7 @@ class _Registered:
         if schema_id not in self._schemas:
             self._schemas[schema_id] = _row_schema(self._source.schema(schema_id), schema_id)
         schema, many = self._schemas[schema_id]
-        return self._read(_items(value[_HEADER:], schema, self._own, many), _FORMAT)
+        return self._read(_items(value[_HEADER:], schema, many), _FORMAT)
 
 
 def _row_schema(text: str, schema_id: int) -> tuple[Any, bool]:
@@ -74,7 +74,7 @@ def _row_schema(text: str, schema_id: int) -> tuple[Any, bool]:
     return (found["items"] if many else found), many
 
 
-def _items(value: bytes, schema: Any, own: Any, many: bool) -> list[Any]:
+def _items(value: bytes, schema: Any, many: bool) -> list[Any]:
     """The rows as dicts, read one at a time so that a hostile message is refused before it fills the memory."""
     stream = io.BytesIO(value)
     found: list[Any] = []
@@ -82,9 +82,9 @@ def _items(value: bytes, schema: Any, own: Any, many: bool) -> list[Any]:
         if many:
             for count in blocks(stream):
                 check_rows(len(found) + count, _FORMAT)
-                found.extend(fastavro.schemaless_reader(stream, schema, own) for _ in range(count))
+                found.extend(fastavro.schemaless_reader(stream, schema, None) for _ in range(count))
         else:
-            found.append(fastavro.schemaless_reader(stream, schema, own))
+            found.append(fastavro.schemaless_reader(stream, schema, None))
     except Broken as error:
         raise DecodeError(f"{_FORMAT}: {error}") from None
     except _CAUGHT as error:
