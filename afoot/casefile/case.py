@@ -97,7 +97,7 @@ class Case:
         """Everyone who was heard, the gravest verdict and the largest share first."""
         heard = []
         for entity, group in groupby(self.evidence, key=lambda row: str(row["entity"])):
-            rows = list(group)
+            rows = sorted(group, key=lambda row: (not remark(row), -abs(row["score"] or 0)))  # what decided first
             first = min(rows, key=lambda row: gravity(row["verdict"]))
             part = max((row["share"] for row in rows if row["share"] is not None), default=None)
             # A tenant's share is what it did; the shared resource's own row carries what nobody is charged with.

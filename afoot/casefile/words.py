@@ -32,7 +32,8 @@ def quantity(value: float | None, unit: str | None) -> str:
         return number(value)
     text = number(value)
     separator = "" if text[-1:].isalpha() else " "
-    name = visible(re.sub(r"[{}]", "", unit).replace("By", "B"))
+    many = re.sub(r"\{(\w{3,})\}", r"\1s", unit) if value != 1 else unit  # {op}/s is op/s, {record}/s records/s
+    name = visible(re.sub(r"[{}]", "", many).replace("By", "B"))
     return f"{text}{separator}{name}" if name.startswith("B") else f"{text} {name}"
 
 

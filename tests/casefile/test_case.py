@@ -24,7 +24,7 @@ def test_suspects_are_heard_gravest_first(w1: Case) -> None:
     heard = [(one.verdict, one.entity) for one in w1.suspects()]
     assert heard[:3] == [("culprit", CULPRIT), ("contributor", "vm:reporting-db"), ("victim", JOB)]
     assert [verdict for verdict, _ in heard[3:]] == ["unknown"] * 2 + ["cleared"] * 5
-    assert [row["signal"] for row in w1.suspects()[2].evidence] == ["records_out", "write_lag"]
+    assert [row["signal"] for row in w1.suspects()[2].evidence] == ["write_lag", "records_out"]
 
 
 def test_the_series_that_tell_the_story(w1: Case) -> None:

@@ -142,10 +142,14 @@ def evidence(**changes: Any) -> Iterator[Row]:
         {"topic": "telemetry.metrics", "partition": p, "first_offset": 88120 + 300 * p, "last_offset": 88164 + 300 * p}
         for p in range(3)
     ]
+    said: set[str] = set()
     for entity, component, signal, unit, level, _, bump in SERIES:
         verdict, share, reason = verdicts.get(
             entity, ("cleared", 0.0 if entity.startswith("pod") else None, "Steady: within its usual band throughout.")
         )
+        if entity in said:
+            reason = ""
+        said.add(entity)
         missing = entity == "broker:kafka-0"
         observed = 418.0 if signal == "write_lag" else level * 1.01 + bump
         yield {
