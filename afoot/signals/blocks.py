@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from binascii import a2b_base64, b2a_base64
-from collections.abc import Iterable
+from functools import lru_cache
 from hashlib import blake2b
 from typing import NamedTuple
 from urllib.parse import quote, unquote
@@ -79,9 +79,10 @@ def encode_records(words: Ints) -> str:
     return b2a_base64(np.ascontiguousarray(words, dtype="<i8").tobytes(), newline=False).decode("ascii")
 
 
-def block(topic: str, header: str, records: str, definitions: Iterable[str]) -> str:
-    """A block of encoded records; `header` is its encoded first record."""
-    return f"{VERSION}:{quote(topic, safe='')}:{header}{records}{''.join(definitions)}"
+@lru_cache(maxsize=1024)
+def prefix(topic: str) -> str:
+    """What the blocks of a topic begin with; the first record, samples and definitions follow."""
+    return f"{VERSION}:{quote(topic, safe='')}:"
 
 
 class Samples(NamedTuple):
@@ -115,7 +116,7 @@ def unpack(bodies: str | None) -> Samples:
             rest, *defined = rest.split(".")
             definitions += defined
         records.append(rest)
-    known = sorted({(unquote(name), name) for name in names})
+    known = sorted((unquote(name), name) for name in set(names))
     rank = {name: index for index, (_, name) in enumerate(known)}
     words = np.frombuffer(a2b_base64("".join(records)), dtype="<i8").reshape(-1, 3)
     count = np.fromiter(map(len, records), np.int64, len(records)) // RECORD_CHARS

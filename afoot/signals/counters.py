@@ -48,9 +48,8 @@ def increases(memory: Memory, own: Points, closing: Points, start_ns: int, end_n
         return result
     time_ns = np.concatenate([memory.last_ns[before], own.time_ns, closing.time_ns])
     value = np.concatenate([memory.last[before], own.value, closing.value])
-    is_closing = np.concatenate([np.zeros(len(before) + len(own.row), np.bool_), np.ones(len(closing.row), np.bool_)])
     order = np.lexsort((time_ns, row))
-    row, time_ns, value, is_closing = row[order], time_ns[order], value[order], is_closing[order]
+    row, time_ns, value = row[order], time_ns[order], value[order]
 
     pair = np.flatnonzero(row[1:] == row[:-1])
     of = row[pair]
@@ -60,7 +59,7 @@ def increases(memory: Memory, own: Points, closing: Points, start_ns: int, end_n
     inside = np.minimum(time_ns[pair + 1], end_ns) - np.maximum(time_ns[pair], start_ns)
     inside = np.maximum(inside, 0)
 
-    usual = _usual_scrape(memory, of, gap_ns, ~is_closing[pair + 1])
+    usual = _usual_scrape(memory, of, gap_ns)
     near = gap_ns <= (settings.scrape_gap + settings.scrape_slack) * usual[of]  # NaN: no usual scrape, not near
     covered = np.bincount(of[near], inside[near], len(result)) == end_ns - start_ns
     part = grown[near] * (inside[near] / np.maximum(gap_ns[near], 1))
@@ -72,12 +71,8 @@ def increases(memory: Memory, own: Points, closing: Points, start_ns: int, end_n
     return result
 
 
-def _usual_scrape(memory: Memory, of: Ints, gap_ns: Ints, settled: NDArray[np.bool_]) -> Floats:
-    """The usual gap of each series in ns: the median of recent windows' median gaps. Remembers this window's.
-
-    Only gaps that end in this window are `settled` and count, so that each counts once.
-    """
-    of, gap_ns = of[settled], gap_ns[settled]
+def _usual_scrape(memory: Memory, of: Ints, gap_ns: Ints) -> Floats:
+    """The usual gap of each series in ns: the median of recent windows' median gaps. Remembers this window's."""
     if len(of):
         first = np.flatnonzero(np.append(True, of[1:] != of[:-1]))
         count = np.diff(np.append(first, len(of)))

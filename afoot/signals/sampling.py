@@ -335,46 +335,38 @@ class Sampler:
         message = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=0))
         weight = np.ones(len(index), np.int64)
         weight[gathered.derived] = 0
-        # Stable: samples of a block keep their order in the message.
-        order = np.lexsort((shard, window, message))
-        index, window, shard, message, weight = (a[order] for a in (index, window, shard, message, weight))
+        first = int(window.min())
+        place = (message * (int(window.max()) - first + 1) + window - first) * self.shards + shard
+        order = np.argsort(place, kind="stable")  # samples of a block keep their order in the message
+        index, window, place = index[order], window[order], place[order]
         words = np.empty((len(index), 3), np.int64)
         words[:, 0] = self._ids[index]
         words[:, 1] = np.array(gathered.slots, np.int64)[order]
         words[:, 2] = np.array(gathered.values, np.float64)[order].view(np.int64)
         text = blocks.encode_records(words)
-        starts = np.flatnonzero(
-            np.concatenate(
-                [[True], (message[1:] != message[:-1]) | (window[1:] != window[:-1]) | (shard[1:] != shard[:-1])]
-            )
-        )
+        starts = np.append(0, np.flatnonzero(place[1:] != place[:-1]) + 1)
         stops = np.append(starts[1:], len(index))
-        points = np.add.reduceat(weight, starts)
+        numbers = message[order][starts].tolist()
         heads = np.empty((len(starts), 3), np.int64)
-        heads[:, 0] = [pairs[number][0].partition for number in message[starts].tolist()]
-        heads[:, 1] = [pairs[number][0].offset for number in message[starts].tolist()]
+        heads[:, 0] = [pairs[number][0].partition for number in numbers]
+        heads[:, 1] = [pairs[number][0].offset for number in numbers]
         heads[:, 2] = stops - starts
         head_text = blocks.encode_records(heads)
         definitions = self._to_define(index, window, starts)
         chars = blocks.RECORD_CHARS
-        for place, (number, start, stop, at, w, n) in enumerate(
-            zip(
-                message[starts].tolist(),
-                starts.tolist(),
-                stops.tolist(),
-                shard[starts].tolist(),
-                window[starts].tolist(),
-                points.tolist(),
-                strict=True,
-            )
-        ):
-            body = blocks.block(
-                pairs[number][0].topic,
-                head_text[place * chars : (place + 1) * chars],
-                text[start * chars : stop * chars],
-                definitions.get(place, ()),
-            )
-            found[number].append(Frame("samples", at, w * self.window_ms, 0, n, "", body))
+        columns = (
+            numbers,
+            (starts * chars).tolist(),
+            (stops * chars).tolist(),
+            self._shard[index[starts]].tolist(),
+            (window[starts] * self.window_ms).tolist(),
+            np.add.reduceat(weight[order], starts).tolist(),
+        )
+        for at, (number, begin, end, where, start_ms, points) in enumerate(zip(*columns, strict=True)):
+            body = blocks.prefix(pairs[number][0].topic) + head_text[at * chars : (at + 1) * chars] + text[begin:end]
+            if at in definitions:
+                body += "".join(definitions[at])
+            found[number].append(Frame("samples", where, start_ms, 0, points, "", body))
 
     def _to_define(self, index: Ints, window: Ints, starts: Ints) -> dict[int, list[str]]:
         """The definitions that blocks have to carry, by the block's place: of series not defined last for its window.

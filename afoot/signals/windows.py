@@ -139,23 +139,27 @@ class ShardState:
             self.definitions = [self.definitions[row] for row in keep.tolist()]
             for name in ("id", "mode", "seen_ms", "last_ns", "last", "gaps"):
                 setattr(self, name, getattr(self, name)[keep])
-            self._made = None
+            series, ahead = self.made.series, self.made.ahead
+            self._made = _Made(self, [series[row] for row in keep.tolist()])
+            self._made.ahead = ahead
         if self.history is not None:
             keep = np.flatnonzero(self.key_seen_ms >= start_ms - settings.series_retention_ms)
             if len(keep) < len(self.keys):
                 self.keys = [self.keys[row] for row in keep.tolist()]
                 self.key_seen_ms = self.key_seen_ms[keep]
                 self.history.keep(keep)
-                self._made = None
+                self.made.forget_keys(self.keys)
         return forgotten
 
 
 class _Made:
     """What a state leads to: kept between windows, never pickled."""
 
-    def __init__(self, state: ShardState) -> None:
+    def __init__(self, state: ShardState, series: list[Series] | None = None) -> None:
         self.rows: dict[int, int] = {id_: row for row, id_ in enumerate(state.id.tolist())}
-        self.series: list[Series] = [read_definition(definition) for definition in state.definitions]
+        self.series: list[Series] = (
+            [read_definition(definition) for definition in state.definitions] if series is None else series
+        )
         self.links: list[list[Link] | None] = [None] * len(self.series)
         self.keys: dict[tuple[str, str], int] = {key: row for row, key in enumerate(state.keys)}
         self.epoch: int | None = None
@@ -164,8 +168,14 @@ class _Made:
         self.key_of: Ints = np.empty(0, np.int64)  # history row of each signal of the plan
         self.floor: Floats = np.empty(0, np.float64)
         self.heard: list[_Heard] = []
+        self.is_heard: Bools = np.empty(0, np.bool_)  # of each signal of the plan
         self.unresolved: Bools = np.empty(0, np.bool_)
         self.ahead: tuple[str, _Unique] | None = None  # the next window's blocks, unpacked
+
+    def forget_keys(self, kept: list[tuple[str, str]]) -> None:
+        """Rows of the history have new numbers."""
+        self.keys = {key: row for row, key in enumerate(kept)}
+        self.plan = None
 
 
 class _Heard(NamedTuple):
@@ -370,6 +380,10 @@ def _make_plan(state: ShardState, graph: Inventory, catalogue: Catalogue, settin
     made.key_of = np.array([made.keys[entity, signal.name] for entity, signal in plan.signals], np.int64)
     made.floor = np.array([signal.floor for _, signal in plan.signals], np.float64)
     made.heard = list(_heard(plan, graph, settings, at_ms))
+    made.is_heard = np.zeros(len(plan.signals), np.bool_)
+    for heard in made.heard:
+        for _, _, _, rows in heard.places:
+            made.is_heard[rows] = True
 
 
 def _heard(plan: Plan, graph: Inventory, settings: Settings, at_ms: int) -> Iterator[_Heard]:
@@ -448,15 +462,11 @@ def _speak(
     made: _Made, plan: Plan, outcome: Outcome, there: Ints, expected: Expected, pointers: dict[int, list[list[Any]]]
 ) -> dict[int, dict[str, Any]]:
     """What is said of each signal that is heard and has a value, by its row in the plan."""
-    wanted = np.zeros(len(plan.signals), np.bool_)
-    for heard in made.heard:
-        for _, _, _, rows in heard.places:
-            wanted[rows] = True
     values, levels, spreads = outcome.value[there], expected.value, expected.spread
     with np.errstate(over="ignore", invalid="ignore"):
         scores = (values - levels) / spreads
     spoken = {}
-    picked = np.flatnonzero(wanted[there])
+    picked = np.flatnonzero(made.is_heard[there])
     for row, value, level, spread, score, windows, source_row in zip(
         there[picked].tolist(),
         values[picked].tolist(),
@@ -513,11 +523,7 @@ def suffers(signal: Signal, spoken: dict[str, Any], settings: Settings) -> bool:
 
 def _pointers(made: _Made, plan: Plan, outcome: Outcome, samples: _Unique, rows: _Rows) -> dict[int, list[list[Any]]]:
     """Of each signal that is heard, the messages that its samples of this window came in: one range a partition."""
-    heard = np.zeros(len(plan.signals), np.bool_)
-    for entry in made.heard:
-        for _, _, _, members in entry.places:
-            heard[members] = True
-    used = np.flatnonzero(outcome.link_used & heard[plan.link_signal])
+    used = np.flatnonzero(outcome.link_used & made.is_heard[plan.link_signal])
     if not len(used) or not len(rows.sample):
         return {}
     source = samples.samples

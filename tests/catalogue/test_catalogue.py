@@ -140,8 +140,10 @@ GOOD = "component: storage, entity: [volume], metrics: [m], how: gauge"
         ("signals: {s: {unit: 1, sources: {f: {}}}}", "signals.s.unit: found 1; allowed is text"),
         ("signals: {1: {}}", "signals: found 1; allowed is a key that is text"),
         ("signals: {s: {unit: '1', unit: '2'}}", "key 'unit' twice"),
-        ("signals: {s: {unit: '1', role: lags, sources: {f: {}}}}", "signals.s.role: found 'lags'; the nearest is 'lag'"),
-        ("signals: {s: {unit: '1', floor: 0, sources: {f: {}}}}", "signals.s.floor: found 0; allowed is a number above 0"),
+        ("signals: {s: {unit: '1', role: lags, sources: {f: {}}}}",
+         "signals.s.role: found 'lags'; the nearest is 'lag'"),
+        ("signals: {s: {unit: '1', floor: 0, sources: {f: {}}}}",
+         "signals.s.floor: found 0; allowed is a number above 0"),
         (SOURCE % "metrcs: [m]", "signals.s.sources.f: unknown key 'metrcs'; the nearest is 'metrics'; allowed are"),
         (SOURCE % "component: storage", "one of 'metrics', 'sum_of', 'log' and 'flow' says what to read; found none"),
         (SOURCE % f"{GOOD}, log: {{body: x}}", "found 'metrics' and 'log'"),
@@ -149,9 +151,12 @@ GOOD = "component: storage, entity: [volume], metrics: [m], how: gauge"
         (SOURCE % "component: storage, entity: [volume], metrics: [m]", "the key 'how' is missing; allowed are gauge,"),
         (SOURCE % "component: storage, entity: [volum], metrics: [m], how: gauge",
          "signals.s.sources.f.entity: found 'volum'; the nearest is 'volume'; allowed are ingress"),
-        (SOURCE % "component: disk, entity: [volume], metrics: [m], how: gauge", "component: found 'disk'; allowed are"),
-        (SOURCE % "component: storage, entity: [volume], metrics: m, how: gauge", "metrics: found 'm'; allowed is a list"),
-        (SOURCE % "component: storage, entity: [volume], metrics: [], how: gauge", "metrics: found []; allowed is a list"),
+        (SOURCE % "component: disk, entity: [volume], metrics: [m], how: gauge",
+         "component: found 'disk'; allowed are"),
+        (SOURCE % "component: storage, entity: [volume], metrics: m, how: gauge",
+         "metrics: found 'm'; allowed is a list"),
+        (SOURCE % "component: storage, entity: [volume], metrics: [], how: gauge",
+         "metrics: found []; allowed is a list"),
         (SOURCE % f"{GOOD}, scale: -1", "scale: found -1; allowed is a number above 0"),
         (SOURCE % f"{GOOD}, scale: .inf", "scale: found inf; allowed is"),
         (SOURCE % f"{GOOD}, where: {{a: '('}}", "where.a: '(' is not a regular expression"),
@@ -160,7 +165,8 @@ GOOD = "component: storage, entity: [volume], metrics: [m], how: gauge"
         (SOURCE % f"{GOOD}, over: [a]", "over: found 'a'; allowed is a list"),
         (SOURCE % "component: storage, entity: [volume], metrics: [m], how: quantile, quantile: 95",
          "quantile: found 95; allowed is a number between 0 and 1"),
-        (SOURCE % "component: storage, entity: [volume], metrics: [m], how: quantile", "quantile: found None; allowed is"),
+        (SOURCE % "component: storage, entity: [volume], metrics: [m], how: quantile",
+         "quantile: found None; allowed is"),
         (SOURCE % "component: service, entity: [pod], log: {body: x}, how: rate", "how: has no meaning beside 'log'"),
         (SOURCE % "component: service, entity: [pod], log: {}", "log: say which records count"),
         (SOURCE % "component: service, entity: [address], flow: {address: source}", "flow: the key 'count' is missing"),
@@ -169,9 +175,11 @@ GOOD = "component: storage, entity: [volume], metrics: [m], how: gauge"
          "'volume_write_ops' too"),
         (SOURCE % "component: storage, entity: [volume], metrics: [volume_write_ops], how: rate",
          "f.how: counter differs from gauge"),
-        ("signals: {write_ops: {unit: By}}", "signals.write_ops.unit: 'By' differs from '{op}/s', which is known already"),
+        ("signals: {write_ops: {unit: By}}",
+         "signals.write_ops.unit: 'By' differs from '{op}/s', which is known already"),
         ("signals: {write_ops: {sources: {harvest: {how: rate}}}}", "harvest.how: 'rate' differs from 'gauge'"),
-        ("signals: {write_ops: {sources: {a: {before: harvst, metrics: [m]}}}}", "before: found 'harvst'; the nearest is"),
+        ("signals: {write_ops: {sources: {a: {before: harvst, metrics: [m]}}}}",
+         "before: found 'harvst'; the nearest is"),
         ("signals: {total_ops: {sources: {ebs: {metrics: [m]}}}}", "source 'ebs' has no 'metrics' to add to"),
     ],
 )  # fmt: skip
@@ -182,7 +190,7 @@ def test_errors_say_where_what_and_what_is_allowed(tmp_path: Path, text: str, me
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="absent.yaml: the signal catalogue cannot be read: .*No such file"):
+    with pytest.raises(UsageError, match=r"absent.yaml: the signal catalogue cannot be read: .*No such file"):
         load_catalogue([tmp_path / "absent.yaml"])
 
 

@@ -80,13 +80,15 @@ def test_write_lag_is_the_largest_of_the_subtasks() -> None:
     ("metric", "labels", "raw", "name", "expected"),
     [
         ("write_lag_seconds", {"job_name": "enricher"}, 3.0, "write_lag", 3.0),
-        ("flink_taskmanager_job_task_operator_currentEmitEventTimeLag", {"job_name": "enricher"}, 3000.0, "write_lag", 3.0),
+        ("flink_taskmanager_job_task_operator_currentEmitEventTimeLag", {"job_name": "enricher"}, 3000.0,
+         "write_lag", 3.0),
         ("kafka_consumergroup_lag", {"consumergroup": "enricher", "topic": "t"}, 9.0, "lag_records", 9.0),
         ("kminion_kafka_consumer_group_topic_partition_lag", {"group_id": "enricher", "topic_name": "t"}, 9.0,
          "lag_records", 9.0),
         ("kafka_consumergroup_group_lag", {"group": "enricher", "topic": "t"}, 9.0, "lag_records", 9.0),
         ("kafka.consumer_group.lag", {"group": "enricher", "topic": "t"}, 9.0, "lag_records", 9.0),
-        ("kube_deployment_spec_replicas", {"namespace": "ingest", "deployment": "receiver"}, 3.0, "desired_members", 3.0),
+        ("kube_deployment_spec_replicas", {"namespace": "ingest", "deployment": "receiver"}, 3.0,
+         "desired_members", 3.0),
     ],
 )  # fmt: skip
 def test_every_spelling_means_its_signal(
@@ -141,7 +143,7 @@ def test_cloudwatch_repeats_for_one_entity_are_not_added_up() -> None:
     assert one_window(rows, "vm:backup", "write_ops") == 10
 
 
-# ---- deltas, ratios, quantiles ---------------------------------------------------------------------------------------
+# ---- deltas, ratios, quantiles --------------------------------------------------------------------------------------
 
 
 def test_a_delta_counts_for_itself() -> None:
@@ -204,7 +206,7 @@ def test_quantiles_of_buckets(counts: dict[str, float], expected: float | None) 
     assert found == (pytest.approx(expected) if expected is not None else None)
 
 
-# ---- sums over series, families --------------------------------------------------------------------------------------
+# ---- sums over series, families -------------------------------------------------------------------------------------
 
 
 def test_a_sum_without_one_of_its_series_is_missing_and_not_smaller() -> None:
@@ -239,6 +241,28 @@ def test_a_new_counter_does_not_hide_the_others() -> None:
     assert found == [1, 1, 2]
 
 
+def test_a_series_that_comes_back_in_mid_window_is_waited_for() -> None:
+    def requests(status: str, second: float) -> Any:
+        labels = {"namespace": "edge", "ingress": "nginx", "status": status}
+        return point("nginx_ingress_controller_requests", labels, second, second)
+
+    rows = [requests("200", t) for t in range(0, 430, 10)]
+    rows += [requests("503", t) for t in (*range(0, 70, 10), *range(275, 435, 10))]
+    found = [value(placed, "ingress:edge/nginx", "request_rate") for placed in Run().windows(range(7), rows)]
+    assert found == [2, None, None, 1, None, 2, 2]
+
+
+def test_deltas_and_logs_need_not_come_in_each_window() -> None:
+    rows = [
+        point("container_fs_writes_total", {**TENANT, "container": c}, 60 * w + 5, 60, "delta")
+        for w in range(3)
+        for c in ("a", "b")
+        if (w, c) != (1, "a")
+    ]
+    found = [value(placed, POD, "write_ops") for placed in Run().windows(range(3), rows)]
+    assert found == [2, 1, 2]
+
+
 def test_two_families_of_one_entity_are_never_added_up() -> None:
     harvest = [point("volume_write_ops", HARVEST, 60 * w + 5, 100) for w in (0, 2, 3)]
     graph = inventory()
@@ -267,7 +291,7 @@ def test_two_spellings_of_one_metric_are_never_added_up() -> None:
     assert one_window(rows, "vm:backup", "write_ops") == 1
 
 
-# ---- duplicates and order ---------------------------------------------------------------------------------------------
+# ---- duplicates and order -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("turned", [False, True])
@@ -362,7 +386,7 @@ def test_shards_do_not_change_values() -> None:
     assert outcome(1) == outcome(7)
 
 
-# ---- books, pointers, memory -------------------------------------------------------------------------------------------
+# ---- books, pointers, memory ----------------------------------------------------------------------------------------
 
 
 def test_the_books_balance() -> None:
@@ -455,7 +479,7 @@ def test_an_entity_that_appears_in_the_inventory_is_placed_from_then_on() -> Non
     assert [row.entity for row in run.window(1, bodies)] == ["vm:later"]
 
 
-# ---- logs and flows ----------------------------------------------------------------------------------------------------
+# ---- logs and flows -------------------------------------------------------------------------------------------------
 
 
 def log(second: float, severity: str, body: str) -> LogRecord:
@@ -508,7 +532,7 @@ def test_addresses_outside_every_chain_get_no_history() -> None:
     assert run.state.keys == []
 
 
-# ---- places and effects -------------------------------------------------------------------------------------------------
+# ---- places and effects ---------------------------------------------------------------------------------------------
 
 
 def lag(second: float, seconds_late: float) -> Any:
@@ -525,9 +549,11 @@ def test_each_role_has_its_rows() -> None:
         point("volume_total_ops", HARVEST, 5, 1),
         point("container_fs_writes_total", TENANT, 5, 60, "delta"),
         point("container_memory_working_set_bytes", TENANT, 5, 1e9),
+        point("container_fs_writes_total", {"namespace": "ingest", "pod": "receiver-1"}, 5, 60, "delta"),
         point("EBSWriteOps", {"InstanceId": "i-1"}, 5, 0, "gauge", stats(60)),
         point("volume_total_ops", {"svm": "s", "volume": "unrelated"}, 5, 1),
         flow("10.0.0.1", "10.0.0.9", 600),
+        point("kafka_consumergroup_group_lag_seconds", {"group": "enricher", "topic": "telemetry"}, 5, 3),
     ]
     placed = Run(Settings(), graph).windows([0], rows)[0]
     found = sorted(
@@ -535,7 +561,9 @@ def test_each_role_has_its_rows() -> None:
         for p in placed
     )
     assert found == [
+        ("chain", "job:enricher", "", "consumer_group:enricher", "lag_seconds"),
         ("chain", "job:enricher", "", "job:enricher", "busy"),
+        ("chain", "job:enricher", "", "pod:ingest/receiver-1", "write_ops"),
         ("chain", "job:enricher", "", POD, "memory"),
         ("flow", "job:enricher", "", "ingress:edge/nginx", "flow_bytes_in", "flow_packets_in", "flow_sources"),
         ("io", "", VOLUME, POD, "write_ops"),
