@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from pyflink.common import Configuration
 from pyflink.datastream import StreamExecutionEnvironment
 from pyflink.java_gateway import get_gateway
 from pyflink.pyflink_gateway_server import get_jvm_opts, prepare_environment_variables
-from pyflink.table import StreamTableEnvironment
+from pyflink.table import StreamTableEnvironment, TableResult
 
+from afoot.captures import Prepared
 from afoot.config import Config
+from afoot.errors import AfootError
 from afoot.runtime.flink_home import flink_home
 from afoot.runtime.java import java_home
+
+Tell = Callable[..., None]  # tell(phase, part)
 
 ALWAYS = {
     # Nested rows are not copied between chained steps: no function here keeps its input.
@@ -35,6 +42,8 @@ EMBEDDED = {
     "taskmanager.memory.network.min": "128m",
     "taskmanager.memory.network.max": "128m",
     "blob.server.port": "0",
+    "rest.address": "127.0.0.1",
+    "rest.bind-address": "127.0.0.1",
     "rest.bind-port": "0",
 }
 HEAP = "-Xmx2g"  # of the embedded engine; the Python workers come on top
@@ -55,11 +64,11 @@ def settings(config: Config) -> dict[str, str]:
     return {**found, **flink.settings}
 
 
-def embedded(options: Mapping[str, str], log_folder: str) -> StreamTableEnvironment:
+def embedded(options: Mapping[str, str], folder: Path) -> StreamTableEnvironment:
     """Flink in this process. Call it once, before anything else of pyflink."""
     os.environ["JAVA_HOME"] = str(java_home())
     os.environ["FLINK_HOME"] = str(flink_home())  # with the connectors, which no job then has to bring
-    os.environ["FLINK_LOG_DIR"] = log_folder
+    os.environ["FLINK_LOG_DIR"] = str(folder)
     os.environ["_python_worker_execution_mode"] = "process"  # noqa: SIM112 - threads of this process would share a core
     environment = dict(os.environ)
     prepare_environment_variables(environment)
@@ -68,6 +77,8 @@ def embedded(options: Mapping[str, str], log_folder: str) -> StreamTableEnvironm
     values = {
         **EMBEDDED,
         **storage(),
+        "io.tmp.dirs": str(folder),
+        "execution.checkpointing.dir": (folder / "checkpoints").as_uri(),
         "python.executable": sys.executable,
         "python.client.executable": sys.executable,
         **options,
@@ -110,10 +121,47 @@ def _environment(configuration: Configuration) -> StreamTableEnvironment:
     return StreamTableEnvironment.create(environment)
 
 
-def replay_settings(folder: Any) -> dict[str, str]:
+def replay_settings(folder: Path) -> dict[str, str]:
     """Options of a bounded run: it starts over rather than resumes, and its checkpoints go with it."""
     return {
         "execution.checkpointing.dir": (folder / "checkpoints").as_uri(),
         "execution.checkpointing.externalized-checkpoint-retention": "NO_EXTERNALIZED_CHECKPOINTS",
         "restart-strategy.type": "none",
     }
+
+
+def stop(result: TableResult, config: Config) -> None:
+    """Ends a running job: with a savepoint where the configuration names a place for it, else at once."""
+    client = result.get_job_client()
+    assert client is not None
+    if config.flink.checkpoints is None:
+        client.cancel().result()
+    else:
+        client.stop_with_savepoint(False, None).result()
+
+
+def watch(result: TableResult, capture: Prepared | None, tell: Tell, done: threading.Event) -> None:
+    """Tells how far event time has come, until `done`."""
+    client = result.get_job_client()
+    assert client is not None
+    while not done.wait(1.0):
+        tell("finding culprits")
+
+
+@contextmanager
+def worded_errors(described: Callable[[str], str]) -> Iterator[None]:
+    """Failures of the engine as one message that names the cause, secrets masked."""
+    from py4j.protocol import Py4JJavaError
+
+    try:
+        yield
+    except Py4JJavaError as error:
+        raise AfootError(described(f"the job failed: {cause(str(error))}")) from error
+
+
+def cause(trace: str) -> str:
+    """The innermost cause in a Java stack trace, and what a Python worker said where it was one."""
+    lines = [line.strip() for line in trace.splitlines()]
+    python = [line for line in lines if line.startswith(("afoot.errors.", "jobs.")) or line.endswith("Error")]
+    causes = [line.removeprefix("Caused by: ") for line in lines if line.startswith("Caused by: ")]
+    return (python or causes or lines or ["no cause was given"])[-1]

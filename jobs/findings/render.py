@@ -80,7 +80,7 @@ def version_time(max_skew_ms: int, ts: str = "ts") -> str:
 
 
 def topic_pattern(topics: Sequence[Topic]) -> str:
-    """A regular expression (Java's) that matches the names and patterns of `topics`, and nothing where there is none."""
+    """A regular expression (Java's) that matches the names and patterns of `topics`; nothing where there are none."""
     parts = [_java_quoted(t.name) if t.name is not None else f"(?:{t.pattern})" for t in topics]
     return "|".join(parts) or "(?!)"
 

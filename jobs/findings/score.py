@@ -60,7 +60,7 @@ class ScoreAndPlace(KeyedBroadcastProcessFunction):  # type: ignore[misc]
         if value["unasked"]:
             yield from self._unasked(value["unasked"], end_ms)
         if value["bodies"]:
-            pending, state = self.shard.value() or ({}, ShardState())
+            pending, state = self.shard.value() or (dict[int, tuple[str, int]](), ShardState())
             start_ms = end_ms - self.size_ms
             if state.window_ms is not None and start_ms <= state.window_ms:
                 # Only after a restart, when a window fires again for what came in between: it was evaluated before.

@@ -1,0 +1,86 @@
+"""`afoot run` and `afoot submit`: the job on Kafka, on an engine of its own or on a Flink cluster."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from afoot.cli import console
+from afoot.cli.job import entry_point, run_job
+from afoot.config import Config, load_config
+from afoot.errors import AfootError, UsageError
+from afoot.lake.storage import ensure_writable
+from afoot.recovery import newest_state
+from afoot.runtime.flink_home import flink_home
+from afoot.runtime.java import java_home
+
+ConfigFile = Annotated[Path, typer.Option(help="afoot.toml")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Begin anew: ignore savepoints and checkpoints.")]
+Resume = Annotated[str | None, typer.Option("--from", help="Resume from this savepoint or checkpoint.")]
+
+
+def run(config: ConfigFile, fresh: Fresh = False, resume: Resume = None) -> None:
+    """Find culprits as telemetry arrives, until stopped. Ctrl-C takes a savepoint; the next start resumes from it."""
+    loaded = _for_kafka(config)
+    ensure_writable(loaded.lake or "")
+    arguments = ["--config", str(config), *_state(loaded, fresh, resume)]
+    with console.progress("starting") as step:
+        run_job(arguments, lambda word: step.say(str(word["phase"])))
+
+
+def submit(
+    config: ConfigFile,
+    jobmanager: Annotated[str, typer.Option(help="HOST:PORT of the cluster's REST interface.")],
+    fresh: Fresh = False,
+    resume: Resume = None,
+    python: Annotated[
+        str, typer.Option(help="The cluster's Python that has afoot installed, as its task managers see it.")
+    ] = sys.executable,
+) -> None:
+    """Submit the job to a Flink cluster (session, standalone or Kubernetes) and return; prints the job's id."""
+    loaded = _for_kafka(config)
+    if not re.fullmatch(r"[^\s:/]+:\d{1,5}", jobmanager):
+        raise UsageError(f"--jobmanager {jobmanager}: allowed is HOST:PORT")
+    state = _state(loaded, fresh, resume)
+    command = [str(flink_home() / "bin" / "flink"), "run", "--detached", "--jobmanager", jobmanager]
+    if state:
+        command += ["--fromSavepoint", state[1]]
+    command += ["-pyclientexec", sys.executable, "-pyexec", python, "--python", str(entry_point())]
+    command += ["--config", str(config.absolute()), "--cluster"]
+    environment = {**os.environ, "JAVA_HOME": str(java_home()), "PYFLINK_PYTHON": sys.executable}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    found = re.search(r"JobID ([0-9a-f]{32})", done.stdout)
+    if done.returncode or found is None:
+        raise AfootError(loaded.described(f"{jobmanager} did not take the job: {_cause(done.stdout + done.stderr)}"))
+    console.stdout().print(found[1])
+
+
+def _for_kafka(path: Path) -> Config:
+    config = load_config(path)
+    if "bootstrap.servers" not in config.kafka:
+        raise UsageError(f'{path}: [kafka] "bootstrap.servers" is missing; it names the brokers to read from')
+    if config.lake is None:
+        raise UsageError(f"{path}: [lake] uri is missing; it says where findings go")
+    if not config.telemetry():
+        raise UsageError(f"{path}: no [[topic]] holds metrics, logs or flows; there is nothing to judge by")
+    return config
+
+
+def _state(config: Config, fresh: bool, resume: str | None) -> list[str]:
+    if resume is not None:
+        return ["--from", resume]
+    found = None if fresh or config.flink.checkpoints is None else newest_state(config.flink.checkpoints)
+    return [] if found is None else ["--from", found]
+
+
+def _cause(text: str) -> str:
+    causes = [
+        line.strip() for line in text.splitlines() if line.startswith("Caused by: ") or line.startswith("afoot: ")
+    ]
+    return causes[-1].removeprefix("Caused by: ").removeprefix("afoot: ") if causes else text.strip()[-800:]

@@ -1,0 +1,28 @@
+"""`afoot simulate`: a capture of a scenario, and its truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from afoot.cli import console
+from afoot.simulate import simulate as simulate_scenario
+
+
+def simulate(
+    scenario: Annotated[str, typer.Argument(help="hourly_backup, or another name; an unknown one lists them all.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="A folder for capture.jsonl.zst and truth.json.")],
+    seed: Annotated[int, typer.Option(help="Names, topology, rates, schedule and formats vary with it.")] = 0,
+    hours: Annotated[float | None, typer.Option(help="Simulated time; long enough for five runs by default.")] = None,
+) -> None:
+    """Simulate an incident or a look-alike: telemetry as agents send it, from a model whose truth is known."""
+    with console.progress(scenario, total=1.0) as step:
+
+        def told(word: str, part: float) -> None:
+            step.say(word)
+            step.to(part, 1.0)
+
+        truth = simulate_scenario(scenario, seed, hours, output, told)
+    console.stdout().print(f"{output / 'capture.jsonl.zst'}: {truth.kind or 'nothing to find'}", soft_wrap=True)

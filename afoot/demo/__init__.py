@@ -1,0 +1,1 @@
+"""The capture that `afoot demo` solves."""
