@@ -155,7 +155,7 @@ DEAD_LETTERS = Table(
 TABLES = {table.name: table for table in (FINDINGS, EVIDENCE, SIGNALS, BOOKS, DEAD_LETTERS)}
 
 # Components as inventories name them; a partition may hold another one, and engines that enumerate want this list.
-COMPONENTS = ("network", "router", "ingestion", "broker", "service", "processor", "storage", "compute")
+COMPONENTS = ("network", "router", "ingestion", "broker", "service", "processor", "storage", "compute", "unknown")
 
 _FLINK_TYPES = {
     pa.string(): "STRING",

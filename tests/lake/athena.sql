@@ -38,7 +38,7 @@ LOCATION 's3://lake/afoot/findings/'
 TBLPROPERTIES (
   'projection.enabled' = 'true',
   'projection.component.type' = 'enum',
-  'projection.component.values' = 'network,router,ingestion,broker,service,processor,storage,compute',
+  'projection.component.values' = 'network,router,ingestion,broker,service,processor,storage,compute,unknown',
   'projection.dt.type' = 'date',
   'projection.dt.format' = 'yyyy-MM-dd',
   'projection.dt.range' = '2026-01-01,NOW',
@@ -68,7 +68,7 @@ LOCATION 's3://lake/afoot/evidence/'
 TBLPROPERTIES (
   'projection.enabled' = 'true',
   'projection.component.type' = 'enum',
-  'projection.component.values' = 'network,router,ingestion,broker,service,processor,storage,compute',
+  'projection.component.values' = 'network,router,ingestion,broker,service,processor,storage,compute,unknown',
   'projection.dt.type' = 'date',
   'projection.dt.format' = 'yyyy-MM-dd',
   'projection.dt.range' = '2026-01-01,NOW',
@@ -91,7 +91,7 @@ LOCATION 's3://lake/afoot/signals/'
 TBLPROPERTIES (
   'projection.enabled' = 'true',
   'projection.component.type' = 'enum',
-  'projection.component.values' = 'network,router,ingestion,broker,service,processor,storage,compute',
+  'projection.component.values' = 'network,router,ingestion,broker,service,processor,storage,compute,unknown',
   'projection.dt.type' = 'date',
   'projection.dt.format' = 'yyyy-MM-dd',
   'projection.dt.range' = '2026-01-01,NOW',
