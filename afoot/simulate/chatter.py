@@ -66,8 +66,6 @@ def flows(world: World, motion: Motion) -> list[Record]:
     rng = world.rng("flows")
     rate = int(rng.choice(SAMPLING_RATES))
     shown = max(rate, 1)
-    sampler = world.names.address()
-    storage = {volume.id: world.names.address() for volume in world.volumes}
     pairs: list[tuple[str, str, int, int, FloatArray]] = []
     for pipeline in world.pipelines:
         sent = motion.arrived[pipeline.flow] * pipeline.record_bytes * 1.05
@@ -79,10 +77,9 @@ def flows(world: World, motion: Motion) -> list[Record]:
     for machine in world.machines:
         load = world.loads[machine.load]
         moved = motion.ops[machine.load] * load.op_bytes * (1 - load.read_part) * STEP_S
-        for since_s, volume in load.homes:
+        for _, volume in load.homes:
             here = moved * (motion.home[machine.load] == volume)
-            del since_s
-            pairs.append((machine.address, storage[world.volumes[volume].id], 2049, 0, here))
+            pairs.append((machine.address, world.volumes[volume].address, 2049, 0, here))
     found = []
     partitions = world.style.partitions[FLOWS]
     number = int(rng.integers(1000, 100_000))
@@ -104,7 +101,7 @@ def flows(world: World, motion: Motion) -> list[Record]:
                 "time_received_ns": received_ns,
                 "sequence_num": number,
                 "sampling_rate": rate,
-                "sampler_address": sampler,
+                "sampler_address": world.sampler,
                 "time_flow_start_ns": max(end_ns - 60_000_000_000, world.start_s * 1_000_000_000),
                 "time_flow_end_ns": end_ns,
                 "bytes": round(count),

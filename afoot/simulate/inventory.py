@@ -36,7 +36,7 @@ def rows(world: World) -> list[tuple[Table, Row]]:
             entity(ingress, "router", {"address": pipeline.address}),
             entity(deployment, "ingestion"),
             entity(topic, "broker", {"partitions": pipeline.topic_partitions}),
-            entity(group, "processor"),
+            entity(group, "service"),
             entity(job, "processor", pipeline.job_attributes),
         ]
         relations += [

@@ -99,7 +99,7 @@ class Fleet:
             (ingress, "router"),
             (deployment, "ingestion"),
             (f"topic:{topic}", "broker"),
-            (f"consumer_group:{group}", "processor"),
+            (f"consumer_group:{group}", "service"),
             (f"job:{job}", "processor"),
             (claim, "storage"),
             (backing, "storage"),

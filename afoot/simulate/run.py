@@ -280,7 +280,11 @@ def judge(played: Play) -> Truth:
         cleared=[name for name in chain if name not in guilty] if blamed else [world.volumes[0].id],
         unknown=story.not_cleared,
         changes=[
-            {"at": start_ms + round(change.at_s * 1000), "upserts": change.upserts, "deletes": change.deletes}
+            {
+                "at": start_ms + round(change.at_s * 1000),
+                "upserts": [list(row) for row in change.upserts],
+                "deletes": [list(row) for row in change.deletes],
+            }
             for change in sorted(world.changes, key=lambda change: change.at_s)
         ],
         pipelines=[

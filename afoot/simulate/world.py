@@ -66,6 +66,7 @@ class Volume:
     labels: dict[str, str]
     attributes: dict[str, Any]
     aggregate: str
+    address: str  # of the machine that serves it
     disk: Disk
 
 
@@ -243,10 +244,17 @@ class World:
         self.nodes = [
             (f"ip-{a.replace('.', '-')}", a) for a in (self.names.address() for _ in range(rng.integers(2, 5)))
         ]
+        self.sampler = self.names.address()  # of the router that exports flows
         self.brokers = [f"kafka-{number}" for number in range(rng.integers(1, 4))]
         pipelines = int(rng.choice([1, 2, 3, 4, 6], p=[0.2, 0.3, 0.25, 0.15, 0.1]))
         if self.seed == 0:  # the published case keeps its names
-            self.names.reserve("job", "enricher")
+            for pool, word in (
+                ("job", "enricher"),
+                ("receiver", "receiver"),
+                ("space", "ingest"),
+                ("space", "streaming"),
+            ):
+                self.names.reserve(pool, word)
             pipelines = 3
         if self.size:
             pipelines = self.size.pipelines
@@ -282,7 +290,9 @@ class World:
         else:
             labels = {"svm": svm, "volume": name}
             identity = f"volume:{svm}/{name}"
-        self.volumes.append(Volume(identity, family, labels, attributes, f"aggr{rng.integers(1, 5)}", disk))
+        self.volumes.append(
+            Volume(identity, family, labels, attributes, f"aggr{rng.integers(1, 5)}", self.names.address(), disk)
+        )
         return len(self.volumes) - 1
 
     def _pods(self, namespace: str, name: str, count: int, rng: np.random.Generator, ordered: bool) -> list[Pod]:
