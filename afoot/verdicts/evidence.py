@@ -249,7 +249,10 @@ def _volume(scene: Scene, storage: Storage) -> list[Statement]:
     for signal in (*rules.strain, *sorted(set(sums.calm) - set(rules.strain))):
         if signal in tallies:
             mean = tallies[signal].mean()
-            found.append(_storage(storage, ruling, f"{measured(mean)}: {reason}", mean))
+            said = f"{measured(mean)}: {reason}"
+            if reason.startswith("unknown"):
+                said = f"{reason}; in the others {measured(mean)}"
+            found.append(_storage(storage, ruling, said, mean))
     if shares and ruling == "victim":
         found.insert(0, _residual(storage, shares, scene))
     return found or [Statement(storage.volume, "storage", ruling, reason, None, "total_ops", UNITS["operations"])]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from statistics import median
 from typing import NamedTuple
 
 from afoot.verdicts.rules import MINUTE_MS, RecurrenceRule
@@ -93,15 +94,17 @@ def _fit(times: list[int], guess: float, window_ms: int, rule: RecurrenceRule) -
     if len(on_beat) < rule.runs:
         return None
     period, start_ms = _slope(on_beat)
-    period = _usual(period, start_ms, on_beat, times, window_ms, rule)
-    start_ms = sum(time - number * period for number, time in on_beat) / len(on_beat)
+    period = _usual(period, on_beat, times, window_ms, rule)
+    start_ms = median(time - number * period for number, time in on_beat)
     tolerance = _tolerance(period, window_ms, rule)
     on_beat = _inliers(times, period, start_ms, tolerance)
     beats = on_beat[-1][0] - on_beat[0][0] + 1 if on_beat else 0
     inliers, occupied = len(on_beat) / len(times), len(on_beat) / max(1, beats)
     if len(on_beat) < rule.runs or inliers < rule.inliers or occupied < rule.occupied:
         return None
-    if _chance(len(on_beat), len(times), min(1.0, 2 * tolerance / period)) > rule.chance:
+    # Each place left empty is a beat more that could have been laid: chance has as many tries more.
+    tries = beats - len(on_beat) + 1
+    if tries * _chance(len(on_beat), len(times), min(1.0, 2 * tolerance / period)) > rule.chance:
         return None
     period_ms = round(period / 1000) * 1000
     beat = Recurrence(period_ms, round(start_ms) % period_ms, len(on_beat), len(times))
@@ -134,25 +137,21 @@ def _inliers(times: list[int], period: float, start_ms: float, tolerance: float)
 
 
 def _usual(
-    period: float,
-    start_ms: float,
-    on_beat: list[tuple[int, int]],
-    times: list[int],
-    window_ms: int,
-    rule: RecurrenceRule,
+    period: float, on_beat: list[tuple[int, int]], times: list[int], window_ms: int, rule: RecurrenceRule
 ) -> float:
-    """The usual period, or the whole minutes, that the data cannot tell from the fitted period."""
-    numbers = [number for number, _ in on_beat]
-    mean = sum(numbers) / len(numbers)
-    noise = math.sqrt(
-        sum((time - start_ms - number * period) ** 2 for number, time in on_beat) / len(on_beat) + window_ms**2 / 12
-    )
-    error = 3 * noise / math.sqrt(sum((number - mean) ** 2 for number in numbers))
-    usual = sorted((abs(minutes * MINUTE_MS - period), minutes) for minutes in USUAL_MINUTES)
-    if usual[0][0] <= error:
-        return float(usual[0][1] * MINUTE_MS)
-    whole = round(period / MINUTE_MS) * MINUTE_MS
-    return float(whole) if abs(whole - period) <= error else period
+    """The usual period, or the whole minutes, on whose beat as many runs lie as on the fitted one's.
+
+    A period that is a few seconds off would say nothing wrong of the runs, but its phase since 1970 would mean nothing.
+    """
+    usual = min(USUAL_MINUTES, key=lambda minutes: abs(minutes * MINUTE_MS - period))
+    for minutes in (usual, round(period / MINUTE_MS)):
+        candidate = float(minutes * MINUTE_MS)
+        if abs(candidate - period) <= window_ms:
+            start_ms = median(time - number * candidate for number, time in on_beat)
+            tolerance = _tolerance(candidate, window_ms, rule)
+            if len(_inliers(times, candidate, start_ms, tolerance)) >= len(on_beat):
+                return candidate
+    return period
 
 
 def _chance(inliers: int, runs: int, width: float) -> float:

@@ -66,7 +66,8 @@ def match_schedule(
         times = schedule.run_times(runs[0] - tolerance, now_ms + 1)
         followed = [_followed(times, run, window_ms, tolerance) for run in runs]
         hits = [time for time in followed if time is not None]
-        acted = len(set(hits)) / max(1, len(times))
+        while_it_ran = [time for time in times if time <= runs[-1] + window_ms]
+        acted = len(set(hits)) / max(1, len(while_it_ran))
         matched = len(hits) / len(runs)
         if matched < rules.schedule.matched or acted < rules.schedule.acted:
             continue

@@ -203,7 +203,7 @@ class Excess:
 class Pressure:
     """A volume over the windows of an effect, for one victim."""
 
-    windows: int = 0  # from two windows before the onset
+    windows: int = 0  # from the one before the onset on
     heard: int = 0  # of them, windows in which the volume was heard
     strained: int = 0  # of them, windows in which its latency or queue was heard
     measures: dict[str, Excess] = field(default_factory=lambda: {name: Excess() for name in MEASURES})

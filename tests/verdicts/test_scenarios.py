@@ -1,0 +1,388 @@
+"""The incident and its look-alikes as hand-made windows: who is named, who is cleared, who is unknown."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.verdicts.world import (
+    BACKUP,
+    BROKER,
+    BURST,
+    BUSY,
+    CATCH_UP,
+    DEPLOYMENT,
+    INGRESS,
+    JOB,
+    LATE,
+    LOAD,
+    MINUTE,
+    OTHER,
+    POD,
+    RECEIVERS,
+    REPORT,
+    ROOM,
+    TOPIC,
+    VOLUME,
+    World,
+    at,
+    both,
+    shares,
+    silent,
+)
+
+
+@pytest.fixture(scope="module")
+def backup() -> World:
+    """Five hourly runs of the backup, each felt, and the third one skipped."""
+    world = World()
+    for hour in range(6):
+        world.until(hour, 40)
+        if hour != 3:
+            world.backup_run()
+    world.until(6, 30)
+    return world
+
+
+def test_the_backup_is_named_with_its_schedule_and_its_beat(backup: World) -> None:
+    found = backup.only("shared_volume_contention")
+    assert (found.culprit_entity, found.culprit_component, found.culprit_via) == (BACKUP, "compute", VOLUME)
+    assert (found.victim_entity, found.victim_component, found.victim_signal) == (JOB, "processor", "write_lag")
+    assert (found.victim_observed, found.victim_expected, found.victim_unit) == (40, 1, "s")
+    assert (found.schedule_expression, found.schedule_command) == ("40 * * * *", "/opt/job.sh")
+    assert (found.recurrence_period_s, found.recurrence_phase_s) == (3600, 2400)
+    assert found.culprit_share == pytest.approx(1.0)
+    assert found.window_start == at(0, 41)
+    assert found.window_end == at(5, 51)
+    assert found.rule == "shared_volume_contention@1"
+    assert 0.9 < found.confidence < 0.97
+    for words in (BACKUP, "40 * * * *", "100 %", VOLUME, JOB, "hourly at :40", "5 of 6 runs"):
+        assert words in found.summary
+    assert "Attach vm:backup to another volume" in found.remedy
+
+
+def test_a_skipped_run_without_an_effect_is_evidence(backup: World) -> None:
+    found = backup.only("shared_volume_contention")
+    assert (found.runs_seen, found.runs_with_effect) == (6, 5)
+
+
+def test_everybody_is_heard(backup: World) -> None:
+    found = backup.only("shared_volume_contention")
+    assert backup.verdicts(found) == {
+        BACKUP: "culprit",
+        JOB: "victim",
+        VOLUME: "victim",
+        INGRESS: "cleared",
+        DEPLOYMENT: "cleared",
+        RECEIVERS[0]: "cleared",
+        RECEIVERS[1]: "cleared",
+        TOPIC: "cleared",
+        BROKER: "cleared",
+        POD: "cleared",
+        REPORT: "cleared",
+    }
+
+
+def test_the_numbers_that_accuse_and_clear(backup: World) -> None:
+    rows = backup.heard(backup.only("shared_volume_contention"))
+    accused = rows[BACKUP, "write_ops"]
+    assert (accused.observed, accused.expected, accused.share) == (1500, 10, pytest.approx(1.0))
+    volume = rows[VOLUME, "total_ops"]
+    assert (volume.observed, volume.expected) == (2040, 800)
+    assert "residual: 0 %" in volume.reason
+    assert rows[VOLUME, "latency"].observed == 0.009
+    router = rows[INGRESS, "request_rate"]
+    assert (router.observed, router.expected, router.score) == (500, 500, 0)
+    assert router.reason == (
+        "request_rate 500 requests/s against 500 requests/s expected (score 0.0): not above what is usual"
+    )
+    assert "bytes_in 2 MB/s against 2 MB/s" in rows[DEPLOYMENT, "bytes_in"].reason  # the sum of its pods
+    assert rows[TOPIC, "bytes_out"].verdict == "cleared"
+    assert "its catch-up, left out of the excess" in rows[POD, "write_ops"].reason
+    assert accused.pointers == (("telemetry.metrics", 0, 10, 12),)
+    assert sum(shares(rows.values()).values()) == pytest.approx(1.0)
+
+
+def test_after_the_fix_the_finding_closes_and_stays_closed() -> None:
+    world = World()
+    for hour in range(4):
+        world.until(hour, 40)
+        world.backup_run()
+    world.until(4, 10)
+    world.relate(BACKUP, "attached_to", VOLUME, world.now, "delete")
+    world.relate(BACKUP, "attached_to", OTHER, world.now)
+    for hour in range(4, 8):
+        world.until(hour, 40)
+        world.minutes(8, {BACKUP: {"write_ops": 1500}, OTHER: {"total_ops": 1600}})
+    found = world.only("shared_volume_contention")
+    assert (found.state, found.as_of) == ("closed", at(4, 55))
+    assert (found.runs_seen, found.runs_with_effect) == (4, 4)  # what runs elsewhere is no run on this volume
+    assert world.only("expected_job").culprit_via == OTHER
+    assert not world.latest("overdue_job")
+
+
+def test_n1_a_run_with_room_is_an_expected_job() -> None:
+    world = World()
+    for hour in range(4):
+        world.until(hour, 40)
+        world.minutes(8, ROOM)
+    world.until(4, 30)
+    found = world.only("expected_job")
+    assert world.latest() == [found]
+    assert (found.severity, found.victim_entity, found.state) == ("info", None, "open")
+    assert (found.culprit_entity, found.culprit_via, found.schedule_expression) == (BACKUP, VOLUME, "40 * * * *")
+    assert (found.recurrence_period_s, found.recurrence_phase_s, found.runs_seen) == (3600, 2400, 4)
+    assert found.window_start == at(0, 40)
+    assert len(world.alerts) == 1
+    assert world.heard(found)[BACKUP, "write_ops"].observed == 1500
+
+
+@pytest.mark.parametrize("lead", [0, 3, 9])
+def test_n3_more_data_is_the_load_and_storage_is_cleared(lead: int) -> None:
+    world = World()
+    world.until(1)
+    world.minutes(lead, LOAD)
+    world.minutes(10, LOAD, LATE)
+    found = world.only("upstream_load")
+    assert (found.culprit_entity, found.culprit_component, found.culprit_via) == (INGRESS, "router", None)
+    verdicts = world.verdicts(found)
+    assert verdicts.pop(INGRESS) == "culprit" and verdicts.pop(JOB) == "victim"
+    assert set(verdicts.values()) == {"cleared"}
+    assert world.heard(found)[INGRESS, "request_rate"].observed == 800
+    assert "it follows ingress:edge/nginx" in world.heard(found)[TOPIC, "bytes_in"].reason
+    assert world.latest() == [found]
+
+
+def test_n3_the_first_of_the_chain_that_rose_is_named() -> None:
+    world = World()
+    world.until(1)
+    world.minutes(6, {**LOAD, INGRESS: {}}, LATE)
+    assert world.only("upstream_load").culprit_entity == DEPLOYMENT
+
+
+def test_n3_without_the_pods_the_topic_is_the_first_that_is_heard() -> None:
+    world = World()
+    world.until(1)
+    world.minutes(6, LOAD, LATE, silent(INGRESS, *RECEIVERS))
+    found = world.only("upstream_load")
+    assert found.culprit_entity == TOPIC
+    assert world.verdicts(found)[INGRESS] == "unknown"
+    assert world.verdicts(found)[DEPLOYMENT] == "unknown"
+
+
+def test_catch_up_is_not_taken_for_more_data() -> None:
+    world = World()
+    world.until(1)
+    world.minutes(2, BURST, LATE)
+    world.minutes(6, CATCH_UP, LATE, {JOB: {"write_lag": 30}})
+    assert world.only("shared_volume_contention").culprit_entity == BACKUP
+    assert not world.latest("upstream_load")
+
+
+def test_a_backup_during_more_data_is_a_contributor_where_it_presses() -> None:
+    world = World()
+    world.until(1)
+    pressing = {BACKUP: {"write_ops": 700}, VOLUME: {"total_ops": 1_690, "latency": 0.006}, TOPIC: {"bytes_out": 2.2e6}}
+    world.minutes(8, LOAD, LATE, both(LOAD, pressing))
+    found = world.only("upstream_load")
+    assert found.culprit_entity == INGRESS
+    assert world.verdicts(found)[BACKUP] == "contributor"
+
+
+def test_n4_a_busy_vm_elsewhere_is_never_named() -> None:
+    elsewhere = {BUSY: {"write_ops": 2_000}, OTHER: {"total_ops": 2_050, "latency": 0.03}}
+    world = World()
+    world.until(1)
+    world.minutes(10, elsewhere, LATE)  # late for another reason
+    world.until(2, 40)
+    world.minutes(8, BURST, LATE, elsewhere)  # late by the backup
+    world.until(3)
+    assert {finding.culprit_entity for finding in world.findings} == {None, BACKUP}
+    assert BUSY not in {row.entity for row in world.evidence}
+    unexplained = world.only("unexplained")
+    assert "its storage has room" in unexplained.summary
+    assert world.verdicts(unexplained)[VOLUME] == world.verdicts(unexplained)[BACKUP] == "cleared"
+
+
+TWO = {
+    BACKUP: {"write_ops": 1_000},
+    REPORT: {"write_ops": 520},
+    POD: {"write_ops": 500},
+    VOLUME: {"total_ops": 2_100, "latency": 0.01},
+}
+
+
+def test_n5_two_candidates_have_shares_and_a_residual() -> None:
+    world = World()
+    world.until(1)
+    world.minutes(8, TWO, LATE)
+    found = world.only("shared_volume_contention")
+    assert found.culprit_entity == BACKUP
+    rows = world.heard(found)
+    assert world.verdicts(found)[REPORT] == "contributor"
+    assert shares(rows.values()) == {
+        BACKUP: pytest.approx(990 / 1500),
+        REPORT: pytest.approx(500 / 1500),
+        VOLUME: pytest.approx(10 / 1500),
+    }
+    assert "residual: 1 %" in rows[VOLUME, "total_ops"].reason
+    assert {one["entity"] for one in world.alerts[0]["suspects"][:2]} == {BACKUP, REPORT}
+
+
+@pytest.mark.parametrize(("report", "verdict"), [(175, "contributor"), (165, "cleared")])
+def test_n5_a_tenth_of_the_excess_makes_a_contributor(report: float, verdict: str) -> None:
+    world = World()
+    world.until(1)
+    pressed = {VOLUME: {"total_ops": 2_300, "latency": 0.01}}
+    world.minutes(8, pressed, {REPORT: {"write_ops": report}, BACKUP: {"write_ops": 1_350}}, LATE)
+    assert world.verdicts(world.only("shared_volume_contention"))[REPORT] == verdict
+
+
+def test_n6_without_storage_data_nothing_of_it_is_cleared() -> None:
+    world = World()
+    world.until(1)
+    world.minutes(12, BURST, LATE, silent(VOLUME, BACKUP, REPORT, POD))
+    found = world.only("unexplained")
+    assert (found.culprit_entity, found.culprit_via, found.confidence) == (None, None, 0)
+    assert "unknown: no storage data" in found.summary
+    verdicts = world.verdicts(found)
+    assert {verdicts[entity] for entity in (VOLUME, BACKUP, REPORT, POD)} == {"unknown"}
+    assert world.heard(found)[VOLUME, "total_ops"].reason.startswith("unknown: no storage data in 2 of 3 windows")
+    assert verdicts[INGRESS] == "cleared"
+
+
+def test_n6_a_volume_that_never_sent_anything_has_no_number() -> None:
+    world = World()
+    while world.now < at(1):
+        world.minute(silent(VOLUME))
+    world.minutes(3, LATE, silent(VOLUME))
+    row = world.heard(world.only("unexplained"))[VOLUME, "total_ops"]
+    assert (row.verdict, row.reason, row.observed) == ("unknown", "unknown: no storage data", None)
+
+
+def test_n6_tenants_alone_may_name_with_little_confidence() -> None:
+    world = World()
+    world.until(1)
+    world.minutes(12, BURST, LATE, silent(VOLUME))
+    found = world.only("shared_volume_contention")
+    assert (found.culprit_entity, found.culprit_share, found.rule) == (BACKUP, None, "tenant_io_alone@1")
+    assert 0 < found.confidence < 0.6
+    assert "no storage data" in found.summary
+    assert world.verdicts(found)[VOLUME] == "unknown"
+
+
+@pytest.mark.parametrize("gaps", [1, 2])
+def test_n6_a_volume_that_is_silent_while_it_mattered_is_not_cleared_by_calm_minutes(gaps: int) -> None:
+    world = World()
+    world.until(1)
+    world.minutes(1 + gaps, LATE, silent(VOLUME, BACKUP, REPORT))
+    world.minutes(2, LATE)
+    found = world.only("unexplained")
+    assert world.verdicts(found)[VOLUME] == "unknown"
+    assert world.verdicts(found)[BACKUP] == "unknown"
+
+
+def test_a_culprit_that_sends_nothing_is_unknown_and_the_residual_says_how_much_is_missing() -> None:
+    world = World()
+    world.until(1)
+    world.minutes(8, BURST, LATE, silent(BACKUP))
+    found = world.only("unexplained")
+    assert "100 % of the excess on volume:svm1/main comes from no tenant that was heard" in found.summary
+    assert world.verdicts(found)[BACKUP] == "unknown"
+    assert world.verdicts(found)[VOLUME] == "unknown"
+    assert world.verdicts(found)[REPORT] == "cleared"
+
+
+def test_n8_bumps_off_the_schedule_claim_no_match() -> None:
+    world = World()
+    for hour in range(5):
+        world.until(hour, 10)
+        world.backup_run()
+    found = world.only("shared_volume_contention")
+    assert (found.recurrence_period_s, found.recurrence_phase_s) == (3600, 600)
+    assert (found.schedule_id, found.schedule_expression, found.schedule_command) == (None, None, None)
+    assert "40 * * * *" not in found.summary + found.remedy
+    assert (found.runs_seen, found.runs_with_effect) == (5, 5)
+    assert not world.latest("overdue_job")
+
+
+def test_c1_a_vm_is_a_suspect_only_while_it_is_a_tenant() -> None:
+    world = World()
+    world.until(11, 40)
+    world.backup_run()
+    world.until(12, 10)
+    world.relate(BACKUP, "attached_to", VOLUME, world.now, "delete")
+    world.until(12, 40)
+    world.minutes(8, LATE, {BACKUP: {"write_ops": 1_500}, VOLUME: {"total_ops": 2_300, "latency": 0.01}})
+    named = world.only("shared_volume_contention")
+    assert named.culprit_entity == BACKUP and named.window_end < at(12)
+    unexplained = world.only("unexplained")
+    assert BACKUP not in world.verdicts(unexplained)
+    assert "comes from no tenant that was heard" in unexplained.summary
+
+
+@pytest.mark.parametrize(("moved", "suspect"), [(0, False), (1, True)])
+def test_c1_a_window_uses_the_inventory_as_of_its_end(moved: int, suspect: bool) -> None:
+    world = World()
+    world.until(1)
+    world.relate(BACKUP, "attached_to", VOLUME, at(1, 1) + moved, "delete")
+    world.minute(BURST, LATE)
+    world.minutes(2, LATE)
+    assert (BACKUP in {finding.culprit_entity for finding in world.findings}) == suspect
+
+
+def test_a_pipeline_without_a_volume_is_told_so() -> None:
+    world = World()
+    world.relate(POD, "mounts", "claim:streaming/data", world.now, "delete")
+    world.until(1)
+    world.minutes(5, LATE)
+    found = world.only("unexplained")
+    assert "its volumes are not known to the inventory" in found.summary
+
+
+def test_s1_members_that_were_not_ready_first_explain_the_lag() -> None:
+    world = World()
+    world.until(1)
+    world.minutes(2, {DEPLOYMENT: {"ready_members": 1}})
+    world.minutes(6, {DEPLOYMENT: {"ready_members": 1}}, LATE)
+    found = world.only("not_ready")
+    assert (found.culprit_entity, found.culprit_via) == (DEPLOYMENT, None)
+    assert "ready_members 1 member against 2 members" in found.summary or "ready_members 1" in found.summary
+    assert world.verdicts(found)[DEPLOYMENT] == "culprit"
+    assert world.verdicts(found)[VOLUME] == "cleared"
+
+
+def test_s1_a_restart_of_the_job_itself() -> None:
+    world = World()
+    world.until(1)
+    world.minute({JOB: {"restarts": 1}})
+    world.minutes(6, LATE)
+    found = world.only("not_ready")
+    assert (found.culprit_entity, found.victim_entity) == (JOB, JOB)
+
+
+def test_s1_a_restart_that_comes_after_storage_is_its_effect() -> None:
+    world = World()
+    world.until(1)
+    world.minutes(2, BURST)
+    world.minute(BURST, LATE, {DEPLOYMENT: {"ready_members": 1}})
+    world.minutes(5, BURST, LATE)
+    found = world.only("shared_volume_contention")
+    assert found.culprit_entity == BACKUP
+    assert world.verdicts(found)[DEPLOYMENT] == "victim"
+
+
+def test_no_verdict_without_an_effect() -> None:
+    world = World()
+    world.until(1)
+    world.minutes(10, BURST)
+    world.minutes(10, LOAD)
+    world.until(2)
+    assert world.latest() == []
+
+
+def test_a_lag_without_history_is_no_effect_and_one_missing_is_none_either() -> None:
+    world = World()
+    world.until(1)
+    world.minutes(5, BURST, {JOB: {"write_lag": None}})
+    assert world.latest() == []
+    assert world.now == at(1, 5) and MINUTE == 60_000

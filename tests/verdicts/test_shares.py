@@ -1,0 +1,185 @@
+"""Shares of a volume's excess: what counts, what is left out, and that they add up."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from afoot.inventory.placement import Tenant
+from afoot.verdicts.inputs import Heard, Reading
+from afoot.verdicts.rules import shipped_rules
+from afoot.verdicts.shares import (
+    NO_HISTORY,
+    NO_SIGNAL,
+    Pressure,
+    VolumeWindow,
+    divide,
+    divide_dark,
+    pressure,
+    volume_window,
+)
+from tests.verdicts.world import JOB
+
+RULES = shipped_rules()
+VOLUME = "volume:v"
+TENANTS = tuple(
+    Tenant(name, None, (JOB,) if name == "pod:own" else (), True) for name in ("pod:own", "vm:a", "vm:b", "vm:c")
+)
+USUAL = {VOLUME: 800.0, "pod:own": 600.0, "vm:a": 50.0, "vm:b": 100.0, "vm:c": 50.0}
+
+
+def reading(signal: str, value: float, expected: float | None, floor: float = 1.0) -> Reading:
+    spread = None if expected is None else max(floor, 0.05 * expected)
+    score = None if spread is None or expected is None else (value - expected) / spread
+    return Reading(signal, "", value, expected, spread, score)
+
+
+def window(
+    io: dict[str, float | None], latency: float | None = 0.01, signal: str = "total_ops", factor: float = 1.0
+) -> VolumeWindow:
+    """A volume's window: operations by entity, what is not named is as usual, None is silent."""
+    heard = {}
+    for entity, usual in USUAL.items():
+        value = io.get(entity, usual)
+        readings = {}
+        if value is not None:
+            readings[signal] = reading(signal, value * factor, usual * factor)
+        if entity == VOLUME and latency is not None:
+            readings["latency"] = reading("latency", latency, 0.001, 0.0002)
+        heard[entity] = Heard(entity, "", entity.partition(":")[0], False, readings)
+    return volume_window(0, 60_000, VOLUME, heard, TENANTS, RULES)
+
+
+def summed(*windows: VolumeWindow) -> Pressure:
+    total = Pressure()
+    for one in windows:
+        total.add(pressure(one, JOB, True, RULES))
+    return total
+
+
+# operations of the volume, of the victim's own pod, of two other tenants -> shares of these two, and the residual
+TABLE = [
+    pytest.param(1800, 600, 1050, 100, (1.0, None), 0.0, id="one tenant takes it all"),
+    pytest.param(1800, 600, 550, 600, (0.5, 0.5), 0.0, id="two take as much"),
+    pytest.param(1800, 600, 800, 350, (0.75, 0.25), 0.0, id="two take more and less"),
+    pytest.param(1800, 600, 550, 100, (0.5, None), 0.5, id="half of it is nobody's"),
+    pytest.param(1800, 600, 50, 100, (None, None), 1.0, id="nobody takes any"),
+    pytest.param(1500, 300, 1050, 100, (1.0, None), 0.0, id="the victim's dip does not hide the excess"),
+    pytest.param(2300, 1100, 1050, 100, (1.0, None), 0.0, id="its catch-up is no part of the excess"),
+    pytest.param(1300, 600, 1050, 100, (1.0, None), 0.0, id="tenants that count more than the volume"),
+    pytest.param(1810, 600, 1050, 110, (1000 / 1010, None), 10 / 1010, id="noise of a tenant is no share"),
+]
+
+
+@pytest.mark.parametrize(("volume", "own", "first", "second", "expected", "residual"), TABLE)
+def test_shares(
+    volume: float, own: float, first: float, second: float, expected: tuple[float | None, ...], residual: float
+) -> None:
+    found = divide(summed(window({VOLUME: volume, "pod:own": own, "vm:a": first, "vm:b": second})))
+    assert found is not None
+    by_entity = {share.entity: share.share for share in found.tenants}
+    assert by_entity.get("vm:a") == pytest.approx(expected[0])
+    assert by_entity.get("vm:b") == pytest.approx(expected[1])
+    assert found.residual == pytest.approx(residual, abs=1e-9)
+    assert "pod:own" not in by_entity
+
+
+@pytest.mark.parametrize(
+    ("volume", "own", "loaded"),
+    [
+        pytest.param(925, 600, True, id="just above three spreads"),
+        pytest.param(915, 600, False, id="just below"),
+        pytest.param(1400, 1200, False, id="all of it is the victim's own"),
+        pytest.param(800, 440, True, id="hidden by the victim's dip"),
+        pytest.param(600, 400, False, id="less than usual"),
+    ],
+)
+def test_an_excess_must_stand_out(volume: float, own: float, loaded: bool) -> None:
+    assert (divide(summed(window({VOLUME: volume, "pod:own": own}))) is not None) == loaded
+
+
+def test_largest_share_comes_first_and_numbers_are_those_of_the_windows() -> None:
+    found = divide(summed(window({VOLUME: 1800, "vm:a": 300, "vm:b": 850}), window({VOLUME: 1400, "vm:b": 700})))
+    assert found is not None and [share.entity for share in found.tenants] == ["vm:b", "vm:a"]
+    assert (found.observed, found.expected, found.excess) == (1600, 800, 800)
+    assert found.tenants[0].share == pytest.approx((750 + 600) / 1600)
+    assert found.tenants[0].observed == pytest.approx(775)
+    assert found.tenants[0].expected == 100
+
+
+@pytest.mark.parametrize(
+    ("latency", "pressed"), [(0.01, 1), (0.0017, 1), (0.0015, 0), (0.001, 0), pytest.param(None, 1, id="not measured")]
+)
+def test_pressure_is_latency_above_what_is_usual(latency: float | None, pressed: int) -> None:
+    sums = summed(window({VOLUME: 1800, "vm:a": 1050}, latency))
+    found = divide(sums)
+    assert found is not None and found.pressed == pressed
+    assert sums.strained == (latency is not None)
+
+
+def test_own_excess_under_pressure_tells_how_much_is_foreign() -> None:
+    found = divide(summed(window({VOLUME: 1800, "pod:own": 1350, "vm:a": 300})))
+    assert found is not None and found.foreign_part == pytest.approx(0.25)
+
+
+def test_bytes_explain_what_operations_do_not() -> None:
+    few_and_large = window({VOLUME: 1000, "vm:a": 60})
+    of_bytes = window({VOLUME: 1800, "vm:a": 1050}, signal="write_bytes", factor=4096)
+    both = few_and_large._replace(
+        measures={**few_and_large.measures, **of_bytes.measures},
+        tenants=tuple(
+            one._replace(measures={**one.measures, **other.measures})
+            for one, other in zip(few_and_large.tenants, of_bytes.tenants, strict=True)
+        ),
+    )
+    found = divide(summed(both))
+    assert found is not None and found.measure == "bytes"
+    assert [(share.entity, share.signal) for share in found.tenants] == [("vm:a", "write_bytes")]
+
+
+def test_reads_and_writes_are_added_up() -> None:
+    heard = {
+        "vm:a": Heard("vm:a", "", "vm", False, {s: reading(s, 500, 20) for s in ("read_ops", "write_ops")}),
+        VOLUME: Heard(VOLUME, "", "volume", False, {"total_ops": reading("total_ops", 1760, 800)}),
+    }
+    found = divide(summed(volume_window(0, 60_000, VOLUME, heard, TENANTS, RULES)))
+    assert found is not None and found.tenants[0].signal == "total_ops"
+    assert found.tenants[0].share == pytest.approx(1.0)
+
+
+def test_a_silent_volume_leaves_its_tenants() -> None:
+    silent = window({VOLUME: None, "vm:a": 1050, "vm:b": 350, "vm:c": 60}, latency=None)
+    sums = summed(silent)
+    assert (sums.windows, sums.heard) == (1, 0) and divide(sums) is None
+    dark = divide_dark(sums)
+    assert dark is not None
+    assert [(share.entity, share.share) for share in dark.tenants] == [("vm:a", 0.8), ("vm:b", 0.2)]
+
+
+def test_who_is_not_heard_is_missing_with_the_reason() -> None:
+    found = window({"vm:a": None})
+    assert found.missing == {"vm:a": NO_SIGNAL}
+    young = {"vm:b": Heard("vm:b", "", "vm", False, {"write_ops": reading("write_ops", 900, None)})}
+    assert volume_window(0, 60_000, VOLUME, young, TENANTS, RULES).missing["vm:b"] == NO_HISTORY
+
+
+def test_tenants_at_rest_are_not_remembered() -> None:
+    assert window({}, latency=0.001).compact(RULES).tenants == ()
+    kept = window({VOLUME: 1800, "vm:a": 1050}).compact(RULES)
+    assert [tenant.entity for tenant in kept.tenants] == ["pod:own", "vm:a"]
+    assert divide(summed(kept)) == divide(summed(window({VOLUME: 1800, "vm:a": 1050})))
+
+
+flows = st.floats(0, 5_000)
+
+
+@given(st.lists(st.tuples(flows, flows, flows, flows, flows), min_size=1, max_size=5))
+def test_shares_and_residual_add_up_to_one(rows: list[tuple[float, ...]]) -> None:
+    names = ("pod:own", "vm:a", "vm:b", "vm:c", VOLUME)
+    found = divide(summed(*[window(dict(zip(names, row, strict=True))) for row in rows]))
+    if found is not None:
+        total = sum(share.share for share in found.tenants) + found.residual
+        assert total == pytest.approx(1.0)
+        assert all(0 <= share.share <= 1 + 1e-9 for share in found.tenants)
+        assert 0 <= found.foreign_part <= 1
