@@ -81,11 +81,13 @@ class Effects:
 
     def _begin(self, victim: str, track: VictimTrack, lag: Reading, volumes: tuple[str, ...]) -> Episode:
         episode = Episode(self.desk.start_ms, self.desk.end_ms, Tally(lag.signal, lag.unit), 0.0, 0.0)
+        since = track.effects[-1][1] if track.effects else 0  # what was in an earlier effect is no cause of this one
         for past in track.recent:
-            episode.add_chain(past, self.rules)
+            if past.start_ms >= since:
+                episode.add_chain(past, self.rules)
         for volume in volumes:
             known = self.desk.book.volumes.setdefault(volume, VolumeTrack())
-            for earlier in known.recent:
+            for earlier in [window for window in known.recent if window.start_ms >= since]:
                 episode.add_volume(volume, earlier, victim, self.rules)
                 if earlier.pressed and not known.loudest:
                     known.judge(earlier)

@@ -47,7 +47,7 @@ def test_the_backup_is_named_with_its_schedule_and_its_beat(backup: World) -> No
     found = backup.only("shared_volume_contention")
     assert (found.culprit_entity, found.culprit_component, found.culprit_via) == (BACKUP, "compute", VOLUME)
     assert (found.victim_entity, found.victim_component, found.victim_signal) == (JOB, "processor", "write_lag")
-    assert (found.victim_observed, found.victim_expected, found.victim_unit) == (40, 1, "s")
+    assert (found.victim_observed, found.victim_expected, found.victim_unit) == (40, 2, "s")
     assert (found.schedule_expression, found.schedule_command) == ("40 * * * *", "/opt/job.sh")
     assert (found.recurrence_period_s, found.recurrence_phase_s) == (3600, 2400)
     assert found.culprit_share == pytest.approx(1.0)

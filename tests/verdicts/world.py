@@ -57,7 +57,7 @@ COMPONENTS = {
 }
 
 USUAL: dict[str, dict[str, tuple[float, str]]] = {
-    JOB: {"write_lag": (1.0, "s"), "records_out": (5_000.0, "{record}/s"), "busy": (0.5, "1")},
+    JOB: {"write_lag": (2.0, "s"), "records_out": (5_000.0, "{record}/s"), "busy": (0.5, "1")},
     INGRESS: {"request_rate": (500.0, "{request}/s"), "request_latency": (0.02, "s")},
     DEPLOYMENT: {"ready_members": (2.0, "{member}"), "desired_members": (2.0, "{member}")},
     RECEIVERS[0]: {"bytes_in": (1e6, "By/s"), "cpu": (0.4, "1")},
@@ -180,9 +180,9 @@ class World:
     def text(self, changes: Mapping[str, Mapping[str, float | None]]) -> bytes:
         """A window's JSON, as the job gathers it."""
         at = self.now + MINUTE
-        lag = changes.get(JOB, {}).get("write_lag", 1.0)
+        lag = changes.get(JOB, {}).get("write_lag", 2.0)
         own = {name: changes.get(JOB, {}).get(name, usual[0]) for name, usual in USUAL[JOB].items()}
-        late = payload(JOB, {**dict.fromkeys(own), "write_lag": lag}, lag is not None and lag > 11)
+        late = payload(JOB, {**dict.fromkeys(own), "write_lag": lag}, lag is not None and lag > 12)
         chain = [
             payload(hop.entity, {**changes.get(JOB, {}), "write_lag": None})
             if hop.entity == JOB
