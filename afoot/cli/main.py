@@ -10,8 +10,10 @@ from typing import Annotated, Any
 import typer
 
 from afoot import __version__
+from afoot.cli.capture import capture
 from afoot.cli.case import case
 from afoot.cli.demo import demo
+from afoot.cli.doctor import doctor
 from afoot.cli.findings import findings
 from afoot.cli.replay import replay
 from afoot.cli.run import run, submit
@@ -44,7 +46,7 @@ def _worded(command: Callable[..., Any]) -> Callable[..., Any]:
     return worded
 
 
-for command in (demo, replay, run, submit, findings, case, simulate):
+for command in (demo, replay, run, submit, findings, case, simulate, capture, doctor):
     app.command()(_worded(command))
 
 

@@ -1,0 +1,63 @@
+"""`afoot capture`: records topics, to be replayed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from afoot.captures import write_captures
+from afoot.cli import console
+from afoot.config import Config, load_config
+from afoot.errors import UsageError
+from afoot.kafka import Reader, Slice
+
+
+def capture(
+    config: Annotated[Path, typer.Option(help="afoot.toml")],
+    begin: Annotated[str, typer.Option("--from", help="First record time: 2026-05-09T01:30Z, or epoch ms.")],
+    end: Annotated[str, typer.Option("--to", help="Record time to stop before, likewise.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="A file; .gz and .zst are compressed.")],
+) -> None:
+    """Record what the configured topics held between two times; afoot replay reads it."""
+    loaded = load_config(config)
+    from_ms, to_ms = moment(begin, "--from"), moment(end, "--to")
+    if from_ms >= to_ms:
+        raise UsageError(f"--from {begin} is not before --to {end}; nothing would be recorded")
+    if not output.absolute().parent.is_dir():
+        raise UsageError(f"-o {output}: there is no folder {output.absolute().parent}")
+    with Reader(loaded.kafka) as reader, console.progress("looking for the records") as step:
+        slices = _slices(reader, loaded, from_ms, to_ms)
+        total = sum(part.end - part.first for part in slices)
+        step.say(f"recording {total:,} messages")
+        count = write_captures(output, reader.messages(slices, lambda done: step.to(done, total)))
+    console.stdout().print(f"{output}: {count:,} messages of {len({part.topic for part in slices})} topics")
+
+
+def moment(text: str, where: str) -> int:
+    """Epoch ms of an ISO 8601 time (UTC where it names no offset) or of a number of ms."""
+    if text.isdigit():
+        return int(text)
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(f"{where} {text}: is no time; write 2026-05-09T01:30Z or epoch milliseconds") from error
+    return int((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def _slices(reader: Reader, config: Config, from_ms: int, to_ms: int) -> list[Slice]:
+    there = reader.topics()
+    found: list[Slice] = []
+    for topic in sorted(there):
+        entry = config.topic_of(topic)
+        if entry is not None:
+            # The inventory as it stood then is all that was said of it before.
+            begin_ms = 0 if entry.kind == "inventory" else from_ms
+            found += reader.between(topic, there[topic], begin_ms, to_ms)
+    if not found:
+        raise UsageError(
+            f"{config.source}: no configured topic holds records of these times; topics: {', '.join(there)}"
+        )
+    return found

@@ -1,0 +1,252 @@
+"""Checks of an installation: brokers, topics, formats, event times, transactions, the lake; and what to change."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+from afoot.catalogue.loader import load_catalogue
+from afoot.catalogue.model import Catalogue
+from afoot.config import Config, Topic
+from afoot.errors import AfootError, DecodeError
+from afoot.kafka import Reader
+from afoot.lake.storage import ensure_writable
+from afoot.telemetry import formats
+from afoot.telemetry.rows import Decoded, FlowRecord, InventoryChange, LogRecord, Message, MetricPoint
+
+SAMPLE = 300  # records of a partition that are looked at
+TRANSACTION_TIMEOUT_MS = 900_000  # what the job's sinks ask for
+NAMES_SHOWN = 5
+
+
+class Check(NamedTuple):
+    """One thing that was looked at."""
+
+    about: str
+    state: Literal["ok", "look", "wrong"]
+    found: str
+    advice: str = ""
+
+
+def examine(config: Config) -> Iterator[Check]:
+    """All checks of a configuration, each as soon as it is known."""
+    try:
+        catalogue = load_catalogue(config.catalogue_files)
+        yield Check("catalogue", "ok", f"{len(catalogue.signals)} signals of {len(catalogue.metrics)} metric names")
+    except AfootError as error:
+        yield Check("catalogue", "wrong", str(error), "mend the file; the job would not start")
+        return
+    if "bootstrap.servers" in config.kafka:
+        yield from _kafka(config, catalogue)
+    else:
+        yield Check(
+            "brokers", "wrong", '[kafka] "bootstrap.servers" is missing', "name the brokers; only replay needs none"
+        )
+    for about, uri in (("lake", config.lake), ("checkpoints", config.flink.checkpoints)):
+        yield _place(about, uri)
+
+
+def _kafka(config: Config, catalogue: Catalogue) -> Iterator[Check]:
+    began = time.monotonic()
+    try:
+        reader = Reader(config.kafka)
+    except AfootError as error:
+        yield Check("brokers", "wrong", config.described(str(error)), "mend [kafka]")
+        return
+    with reader:
+        try:
+            there = reader.topics()
+        except AfootError as error:
+            yield Check("brokers", "wrong", config.described(str(error)), "check the address, the network and [kafka]")
+            return
+        took_ms = (time.monotonic() - began) * 1000
+        yield Check("brokers", "ok", f"{reader.servers} answered in {took_ms:.0f} ms, {len(there)} topics")
+        yield _transactions(config, reader)
+        for entry in config.topics:
+            names = [name for name in sorted(there) if config.topic_of(name) is entry]
+            if not names:
+                yield Check(str(entry), "look", "no such topic", f"create it, or {entry.kind} stay unknown")
+            for name in names:
+                yield from _topic(name, entry, there[name], reader, catalogue, config)
+        for about, topic in (("alerts", config.alerts_topic), ("dead letters", config.dead_letters_topic)):
+            if topic is None:
+                yield Check(
+                    about, "look", "no topic is configured", "nobody is told, or they are kept in the lake only"
+                )
+            elif topic in there:
+                yield Check(about, "ok", f"{topic}, {len(there[topic])} partitions")
+            else:
+                yield Check(
+                    about,
+                    "look",
+                    f"{topic} does not exist",
+                    "create it, unless the brokers create topics by themselves",
+                )
+
+
+def _transactions(config: Config, reader: Reader) -> Check:
+    found = reader.broker_setting("transaction.max.timeout.ms")
+    if found is None:
+        return Check(
+            "transactions", "look", "the brokers do not tell transaction.max.timeout.ms", "it must be 15 min or more"
+        )
+    if int(found) < TRANSACTION_TIMEOUT_MS:
+        advice = f"raise it to {TRANSACTION_TIMEOUT_MS} on the brokers; the sinks' transactions would be refused"
+        return Check("transactions", "wrong", f"transaction.max.timeout.ms is {found}", advice)
+    if config.flink.checkpoint_interval_ms * 3 > TRANSACTION_TIMEOUT_MS:
+        return Check(
+            "transactions",
+            "look",
+            "checkpoints are rare",
+            "a transaction must outlive a few of them: shorten the interval",
+        )
+    return Check("transactions", "ok", f"transaction.max.timeout.ms is {found}")
+
+
+def _topic(
+    name: str, entry: Topic, partitions: list[int], reader: Reader, catalogue: Catalogue, config: Config
+) -> Iterator[Check]:
+    about = name
+    try:
+        decode = formats.decoder(entry.format, entry.kind)
+        messages = list(reader.messages(reader.last(name, partitions, SAMPLE)))
+    except AfootError as error:
+        yield Check(about, "wrong", config.described(str(error)), "mend [[topic]], or the rights to read it")
+        return
+    if not messages:
+        yield Check(about, "look", f"{len(partitions)} partitions, no records", "is its agent running?")
+        return
+    seen = _Seen()
+    for message in messages:
+        try:
+            seen.take(message, decode(message))
+        except DecodeError as error:
+            seen.bad[str(error)] += 1
+    bad = sum(seen.bad.values())
+    good = len(messages) - bad
+    found = f"{len(partitions)} partitions; of the last {len(messages)} records {good} decode as {entry.format}"
+    if bad * 2 > len(messages):
+        proposed = sniff(messages, entry.kind)
+        advice = f"its records look like {' or '.join(proposed)}" if proposed else "no format that afoot knows fits"
+        yield Check(about, "wrong", f"{found}: {seen.bad.most_common(1)[0][0]}", advice)
+        return
+    if bad:
+        yield Check(about, "look", f"{found}: {seen.bad.most_common(1)[0][0]}", "what does not is kept as dead letters")
+    else:
+        yield Check(about, "ok", found)
+    yield from seen.times(about, entry, config)
+    if entry.kind == "metrics":
+        yield seen.mapped(about, catalogue)
+    if entry.kind == "inventory":
+        yield seen.inventory(about, partitions)
+
+
+def sniff(messages: list[Message], kind: str) -> list[str]:
+    """The formats of a kind that read all of these messages and find rows in them."""
+    found = []
+    for name in formats.names():
+        if kind in formats.kinds(name) and _reads(name, kind, messages):
+            found.append(name)
+    return found
+
+
+def _reads(name: str, kind: str, messages: list[Message]) -> bool:
+    try:
+        decode = formats.decoder(name, kind)
+        decoded = [decode(message) for message in messages if message.value is not None]
+    except AfootError:
+        return False
+    return any(one.rows for one in decoded) and not any(one.refused for one in decoded)
+
+
+class _Seen:
+    """What a sample of a topic's records holds."""
+
+    def __init__(self) -> None:
+        self.bad: Counter[str] = Counter()
+        self.metrics: Counter[str] = Counter()
+        self.tables: Counter[str] = Counter()
+        self.behind_ms: list[float] = []  # of each row: record time less event time
+        self.newest_ms = 0
+
+    def take(self, message: Message, decoded: Decoded) -> None:
+        self.newest_ms = max(self.newest_ms, message.timestamp_ms)
+        for row in decoded.rows:
+            if isinstance(row, MetricPoint):
+                self.metrics[row.name] += 1
+            if isinstance(row, InventoryChange):
+                self.tables[row.table] += 1
+            elif isinstance(row, MetricPoint | LogRecord):
+                self.behind_ms.append(message.timestamp_ms - row.time_ns / 1e6)
+            elif isinstance(row, FlowRecord):
+                self.behind_ms.append(message.timestamp_ms - row.end_ns / 1e6)
+
+    def times(self, about: str, entry: Topic, config: Config) -> Iterator[Check]:
+        silent_s = time.time() - self.newest_ms / 1000
+        if silent_s < -config.window.max_skew_ms / 1000:
+            yield Check(
+                f"{about}: clock",
+                "wrong",
+                f"the newest record is {-silent_s:.0f} s ahead of this machine",
+                "check both clocks",
+            )
+        elif silent_s > 600:
+            yield Check(
+                f"{about}: clock", "look", f"the newest record is {silent_s / 60:.0f} min old", "is its agent running?"
+            )
+        if not self.behind_ms:
+            return
+        behind = sorted(self.behind_ms)
+        late = behind[int(len(behind) * 0.999)]
+        found = f"events are {behind[len(behind) // 2] / 1000:.1f} s behind their records, at most {late / 1000:.1f} s"
+        if behind[0] < -config.window.max_skew_ms:
+            yield Check(
+                f"{about}: event times",
+                "wrong",
+                f"{found}; some are {-behind[0] / 1000:.0f} s ahead",
+                "mend the agent's clock",
+            )
+        elif late > entry.lateness_ms:
+            advice = f'lateness = "{-(-int(late) // 60_000)} min" for this topic, or these points are dead letters'
+            yield Check(f"{about}: event times", "look", found, advice)
+        else:
+            yield Check(f"{about}: event times", "ok", found)
+
+    def mapped(self, about: str, catalogue: Catalogue) -> Check:
+        known = {name for name in self.metrics if catalogue.uses(name)}
+        unknown = [name for name, _ in self.metrics.most_common() if name not in known]
+        found = f"{len(known)} metric names are signals, {len(unknown)} are asked for by none"
+        if unknown:
+            found += f": {', '.join(unknown[:NAMES_SHOWN])}{', ...' if len(unknown) > NAMES_SHOWN else ''}"
+        if not known:
+            return Check(
+                f"{about}: signals", "wrong", found, "add a catalogue entry ([catalogue] files) for what matters"
+            )
+        return Check(f"{about}: signals", "ok", found)
+
+    def inventory(self, about: str, partitions: list[int]) -> Check:
+        found = ", ".join(f"{count} {table}" for table, count in sorted(self.tables.items())) or "no changes"
+        if len(partitions) > 1:
+            return Check(
+                f"{about}: order", "wrong", f"{len(partitions)} partitions", "commit order needs one partition"
+            )
+        if "heartbeat" not in self.tables:
+            return Check(
+                f"{about}: heartbeat",
+                "look",
+                f"{found}, no heartbeat",
+                "without one a quiet inventory holds windows back",
+            )
+        return Check(f"{about}: heartbeat", "ok", found)
+
+
+def _place(about: str, uri: str | None) -> Check:
+    if uri is None:
+        return Check(about, "look", "not configured", "[flink] checkpoints" if about == "checkpoints" else "[lake] uri")
+    try:
+        ensure_writable(uri)
+    except AfootError as error:
+        return Check(about, "wrong", str(error), "give the job's credentials the right to write, list and delete there")
+    return Check(about, "ok", f"{uri} can be written")
