@@ -171,15 +171,27 @@ def _opened(path: Path) -> Iterator[Iterable[bytes]]:
         if path.suffix == ".gz":
             yield stack.enter_context(gzip.open(raw))
         elif path.suffix == ".zst":
-            reader = stack.enter_context(zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True))
-            yield _lines(reader)
+            yield _lines(_decompressed(raw))
         else:
             yield raw
 
 
-def _lines(reader: Any) -> Iterator[bytes]:
+def _decompressed(raw: IO[bytes]) -> Iterator[bytes]:
+    """The content of Zstandard frames; EOFError where the last one was cut off, which no reader of the library says."""
+    frame = zstandard.ZstdDecompressor().decompressobj()
+    while block := raw.read(1 << 20):
+        while block:
+            if frame.eof:
+                frame = zstandard.ZstdDecompressor().decompressobj()
+            yield frame.decompress(block)
+            block = frame.unused_data if frame.eof else b""
+    if not frame.eof:
+        raise EOFError("compressed file ended before its end was reached")
+
+
+def _lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
     rest = b""
-    while block := reader.read(1 << 20):
+    for block in blocks:
         *whole, rest = (rest + block).split(b"\n")
         yield from whole
     if rest:
