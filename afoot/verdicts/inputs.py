@@ -29,6 +29,8 @@ class Reading(NamedTuple):
     spread: float | None
     score: float | None
     pointers: tuple[Pointer, ...] = ()
+    rank: int = 0  # of the source that it was read from: the lowest is the one to read
+    family: str = ""
 
 
 class Heard(NamedTuple):
@@ -68,7 +70,9 @@ class Window(NamedTuple):
                     merge(volumes.setdefault(group["volume"], {}), group.get("io"))
                 for item in group.get("victims") or ():
                     known = victims.get(item["victim"], VictimInput(None, {}))
-                    lag = heard(item["lag"]) if item.get("lag") else known.lag
+                    told: dict[str, Heard] = {known.lag.entity: known.lag} if known.lag else {}
+                    merge(told, [item["lag"]] if item.get("lag") else ())
+                    lag = next(iter(told.values()), None)
                     merge(known.chain, item.get("chain"))
                     merge(known.chain, item.get("flow"))
                     victims[item["victim"]] = VictimInput(lag, known.chain)
@@ -79,13 +83,27 @@ class Window(NamedTuple):
 
 
 def merge(into: dict[str, Heard], payloads: Sequence[Mapping[str, Any]] | None) -> None:
-    """Adds payloads to the entities known; signals of one entity that come in several payloads are put together."""
+    """Adds payloads to the entities known.
+
+    Signals of one entity that come in several payloads are put together; of a signal that comes from several sources
+    the one of the lowest rank is read, whatever the order of the payloads.
+    """
     for payload in payloads or ():
         found = heard(payload)
         known = into.get(found.entity)
-        if known is not None:
-            found = found._replace(readings={**known.readings, **found.readings})
-        into[found.entity] = found
+        if known is None:
+            into[found.entity] = found
+            continue
+        readings = dict(known.readings)
+        for signal, reading in found.readings.items():
+            other = readings.get(signal)
+            if other is None or _preference(reading) < _preference(other):
+                readings[signal] = reading
+        into[found.entity] = known._replace(affected=known.affected or found.affected, readings=readings)
+
+
+def _preference(reading: Reading) -> tuple[int, str, float]:
+    return reading.rank, reading.family, reading.value
 
 
 def heard(payload: Mapping[str, Any]) -> Heard:
@@ -99,6 +117,8 @@ def heard(payload: Mapping[str, Any]) -> Heard:
             item.get("spread"),
             item.get("score"),
             tuple([Pointer(*pointer) for pointer in item.get("pointers") or ()]),
+            item.get("rank") or 0,
+            item.get("family") or "",
         )
         for item in payload["signals"]
         if item.get("value") is not None

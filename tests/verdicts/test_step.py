@@ -221,3 +221,19 @@ def test_numbers_in_sentences(value: float | None, unit: str, said: str) -> None
 )
 def test_numbers_as_stored(value: float | None, stored: float | None) -> None:
     assert rounded(value) == stored
+
+
+def spoken(value: float, rank: int, family: str = "a") -> dict[str, Any]:
+    signal = {"signal": "total_ops", "unit": "{op}/s", "value": value, "rank": rank, "family": family}
+    return {"entity": VOLUME, "component": "storage", "type": "volume", "affected": False, "signals": [signal]}
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_of_a_signal_from_several_sources_the_lowest_rank_is_read(turn: int) -> None:
+    for payloads, value in (
+        ([spoken(900, 1), spoken(800, 0)], 800),
+        ([spoken(900, 0, "b"), spoken(950, 0, "a")], 950),
+        ([spoken(900, 0), spoken(800, 0)], 800),
+    ):
+        text = orjson.dumps({"groups": [{"volume": VOLUME, "victims": [], "io": payloads[::turn]}]})
+        assert Window.from_json(0, MINUTE, text).volumes[VOLUME][VOLUME].readings["total_ops"].value == value
