@@ -17,7 +17,7 @@ from afoot.telemetry.formats import Decoder
 from afoot.telemetry.labelsets import LabelCache
 from afoot.telemetry.payload import shown, text, unpacked
 from afoot.telemetry.rows import Decoded, Labels, Message, MetricPoint
-from afoot.telemetry.values import Malformed, epoch_ns, integer, number
+from afoot.telemetry.values import Malformed, epoch_ns, integer, name, number
 
 KINDS = ("metrics", "flows")
 OPTIONS = {"precision": "unit of the times: ns (unless told otherwise), us, ms or s"}
@@ -73,7 +73,7 @@ class _Reader:
         self, series: str, fields: list[tuple[str, str]], time_ns: int, index: int, collected: Collected
     ) -> None:
         labels = self._labels(series)
-        measurement = _measurement(series)
+        measurement = name(_measurement(series), "the measurement")
         for key, value in fields:
             if value[0] == '"':
                 continue

@@ -1,0 +1,68 @@
+"""collectd's write_kafka in Format Graphite, which names metrics as its JSON form does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from afoot.telemetry.rows import MetricPoint
+from tests.telemetry.support import as_json, dead, decode, labels, rows, sample, sample_lines
+
+VALUES: dict[str, Any] = {
+    "values": [100, 200],
+    "dstypes": ["derive", "derive"],
+    "dsnames": ["read", "write"],
+    "time": 1444745144.824,
+    "interval": 10.0,
+    "host": "node-1",
+    "plugin": "disk",
+    "plugin_instance": "sda",
+    "type": "disk_ops",
+    "type_instance": "",
+}
+TIME = 1_444_745_144_824_000_000
+SDA = labels(host="node-1", plugin_instance="sda")
+
+
+def test_graphite() -> None:
+    lines = sample_lines("collectd/write_kafka_graphite.txt")
+    assert rows("collectd_graphite", lines[0]) == [
+        MetricPoint("collectd_load_shortterm", "", "unknown", labels(host="myhost"), 1_436_357_630_000_000_000, 0.05)
+    ]
+    assert rows("collectd_graphite", lines[1], prefix="mydatacenter.") == [
+        MetricPoint("collectd_load_shortterm", "", "unknown", labels(host="myhost"), 1_436_357_630_000_000_000, 0.45)
+    ]
+    decoded = decode("collectd_graphite", sample("collectd/write_kafka_graphite.txt"))
+    assert len(decoded.rows) == 2
+    assert decoded.refused == [
+        "line 2: path 'mydatacenter.myhost.load.load.shortterm' has 5 parts; host.plugin.type[.source] is expected"
+    ]
+
+
+def test_both_forms_name_a_metric_alike() -> None:
+    by_json = rows("collectd_json", as_json([VALUES]))
+    path = "node-1.disk-sda.disk_ops"
+    by_graphite = rows("collectd_graphite", f"{path}.read 100 1444745144\r\n{path}.write 200 1444745144\r\n".encode())
+    assert [point[:2] + point[3:4] + point[5:] for point in by_json] == [
+        point[:2] + point[3:4] + point[5:] for point in by_graphite
+    ]
+    (point,) = rows("collectd_graphite", b"h.cpu-0.cpu-user 5 1444745144")
+    assert (point.name, point.labels) == ("collectd_cpu", labels(host="h", plugin_instance="0", type_instance="user"))
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b"a.b.c nan 1444745144", "value is 'nan'; finite numbers only"),
+        (b"a.b.c 1 0", "time is missing (0)"),
+        (b"other.b.c 1 5", "does not begin with the prefix 'a'"),
+    ],
+)
+def test_graphite_lines_that_cannot_be_taken(line: bytes, reason: str) -> None:
+    assert reason in decode("collectd_graphite", line, prefix="a" if b"other" in line else "").refused[0]
+
+
+@pytest.mark.parametrize("line", [b"a.b.c 1", b"a.b 1 5", b"a..c 1 5", b"a.b.c one 5", b"a.b.c 1 soon", b"{}"])
+def test_other_lines_are_dead(line: bytes) -> None:
+    assert "line 1: " in dead("collectd_graphite", line)

@@ -1,0 +1,137 @@
+"""Rows of a JDBC source connector, by Connect's JSON converter and by what a real one wrote."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from afoot.errors import DecodeError, UsageError
+from afoot.telemetry import formats
+from afoot.telemetry.rows import InventoryChange, Message
+from afoot.telemetry.wire.jdbc_json import read
+from tests.telemetry.support import RECORD_MS, as_json, sample, sample_lines
+
+ENTITY: dict[str, Any] = {
+    "id": "vm:backup",
+    "type": "vm",
+    "name": "backup",
+    "component": "compute",
+    "attributes": '{"zone": "a"}',
+    "updated_at": 1_795_229_913_497,
+}
+ROW = {**ENTITY, "attributes": {"zone": "a"}}
+
+
+def message(value: Any, topic: str = "jdbc.entity") -> Message:
+    return Message(topic, 0, 7, RECORD_MS, None, as_json(value))
+
+
+def decode(value: Any, topic: str = "jdbc.entity", **options: str) -> list[InventoryChange]:
+    decoded = formats.decoder("jdbc_json", "inventory", options)(message(value, topic))
+    assert decoded.refused == []
+    return decoded.rows
+
+
+def dead(value: Any, topic: str = "jdbc.entity") -> str:
+    with pytest.raises(DecodeError) as caught:
+        decode(value, topic)
+    assert str(caught.value).startswith("jdbc_json")
+    return str(caught.value)
+
+
+def test_what_a_real_connector_wrote() -> None:
+    records = json.loads(sample("recorded/jdbc.volumes.json"))
+    found = [read(message(record["value"], record["topic"])) for record in records]
+    assert found[0] == (
+        {
+            "id": 3,
+            "volume_id": "vol-3",
+            "pool": "ssd",
+            "size_gb": 10.0,
+            "labels": '{"team": "b"}',
+            "state": "free",
+            "created_at": 1795229804482,
+            "updated_at": 1795229804482,
+        },
+        "",
+    )
+    assert [row["id"] for row, _ in found][:5] == [3, 2, 4, 3, 5]
+    (one,) = [json.loads(sample("recorded/one-jdbc-source-volumes.json"))]
+    assert read(message(one["value"]))[0]["state"] == "bound"
+    assert "topic 'jdbc.volumes' does not end in a table of the inventory" in dead(one["value"], one["topic"])
+
+
+def test_connect_s_own_examples_are_no_rows_but_for_structs() -> None:
+    lines = [line for line in sample_lines("kafka-connect/jsonconverter_literals.ndjson")]
+    assert len(lines) == 51
+    structs = []
+    for line in lines:
+        try:
+            structs.append(read(Message("t", 0, 0, RECORD_MS, None, line))[0])
+        except ValueError:
+            continue
+        except DecodeError as error:
+            assert "leading zero" in str(error) or "not JSON" in str(error)
+    assert structs == [
+        {"key1": 12, "key2": 15},
+        {"field1": True, "field2": "string"},
+        {"required": "required"},
+        {"field1": 1, "field2": 2},
+    ]
+    for line in sample_lines("kafka-connect/quickstart_string_schema.ndjson"):
+        assert "a row as an object is expected" in dead(json.loads(line))
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_row_is_an_upsert_at_its_own_time(wrapped: bool) -> None:
+    value = {"schema": {"type": "struct", "name": "entity"}, "payload": ENTITY} if wrapped else ENTITY
+    assert decode(value) == [InventoryChange("entity", "upsert", ("vm:backup",), ROW, 1_795_229_913_497)]
+
+
+@pytest.mark.parametrize(
+    ("updated_at", "time_ms"),
+    [
+        (1_795_229_913_497, 1_795_229_913_497),
+        ("2026-11-21T02:58:33.497322Z", 1_795_229_913_497),
+        ("2026-11-21 02:58:33.497322", 1_795_229_913_497),
+        (None, RECORD_MS),
+    ],
+)
+def test_version_times(updated_at: Any, time_ms: int) -> None:
+    (found,) = decode({**ENTITY, "updated_at": updated_at})
+    assert found.time_ms == time_ms
+
+
+def test_where_the_table_is_named() -> None:
+    relation = {"from_id": "a", "to_id": "b", "kind": "writes"}
+    assert decode(relation, "jdbc-relation")[0].key == ("a", "b", "writes")
+    assert decode(relation, "polled", table="relation")[0].table == "relation"
+    named = {"schema": {"type": "struct", "name": "public.relation"}, "payload": relation}
+    assert decode(named, "polled")[0].table == "relation"
+    assert decode({"id": 1, "at": 1_795_229_913_497}, "jdbc.heartbeat") == [
+        InventoryChange("heartbeat", "heartbeat", (), None, 1_795_229_913_497)
+    ]
+    with pytest.raises(UsageError, match="table is 'pods'; allowed are entity, relation, schedule, heartbeat"):
+        formats.decoder("jdbc_json", "inventory", {"table": "pods"})
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ({**ENTITY, "id": None}, "entity.id, of the primary key, is nothing"),
+        ({**ENTITY, "updated_at": "soon"}, "updated_at is 'soon'"),
+        ({**ENTITY, "updated_at": 0}, "updated_at is missing (0)"),
+        ({"schema": None, "payload": None}, "found nothing; a row as an object is expected"),
+        ([ENTITY], "found an array"),
+        (5, "found 5"),
+    ],
+)
+def test_other_messages_are_dead(value: Any, reason: str) -> None:
+    assert reason in dead(value)
+
+
+def test_a_tombstone_is_dead() -> None:
+    with pytest.raises(DecodeError, match="no value"):
+        formats.decoder("jdbc_json")(message({})._replace(value=None))

@@ -1,0 +1,100 @@
+"""NetObserv's flow logs, by the reference of its fields."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from afoot.telemetry.rows import Decoded, FlowRecord
+from tests.telemetry.support import as_json, dead, decode, labels, rows, sample
+
+NETOBSERV: dict[str, Any] = {
+    "AgentIP": "10.0.0.9",
+    "SrcAddr": "10.1.0.1",
+    "SrcPort": 5000,
+    "SrcK8S_Name": "receiver-1",
+    "SrcK8S_Namespace": "ingest",
+    "SrcK8S_Type": "Pod",
+    "DstAddr": "10.1.0.2",
+    "DstPort": 9092,
+    "DstK8S_Name": "kafka-0",
+    "Proto": 6,
+    "Bytes": 1500,
+    "Packets": 2,
+    "Sampling": 50,
+    "Interface": "eth0",
+    "Duplicate": False,
+    "TimeFlowStartMs": 1_795_230_762_477,
+    "TimeFlowEndMs": 1_795_230_762_999,
+    "TimeReceived": 1_795_230_763,
+}
+
+
+def test_netobserv() -> None:
+    assert rows("netobserv_json", as_json(NETOBSERV)) == [
+        FlowRecord(
+            1_795_230_762_477_000_000,
+            1_795_230_762_999_000_000,
+            "10.1.0.1",
+            5000,
+            "10.1.0.2",
+            9092,
+            "tcp",
+            1500,
+            2,
+            50,
+            None,
+            None,
+            "10.0.0.9",
+            labels(
+                SrcK8S_Name="receiver-1",
+                SrcK8S_Namespace="ingest",
+                SrcK8S_Type="Pod",
+                DstK8S_Name="kafka-0",
+                Interface="eth0",
+            ),
+        )
+    ]
+
+
+def test_netobserv_flows_of_goflow2_s_older_json() -> None:
+    found = rows("netobserv_json", sample("netobserv/flp_goflow_legacy_100.ndjson"))
+    assert len(found) == 100
+    assert sum(row.bytes for row in found) == 7_612_000  # added up beside
+    assert found[0] == FlowRecord(
+        1_637_501_832_000_000_000,  # TimeReceived: the flow's own times are 0
+        1_637_501_832_000_000_000,
+        "10.130.2.13",
+        3100,
+        "10.130.2.2",
+        36936,
+        "tcp",
+        20800,
+        400,
+        None,
+        None,
+        None,
+        "100.64.0.8",  # ZEAACA==
+        labels(SrcHostIP="10.0.197.206", SrcPod="observatorium-loki-ingester-0", SrcWorkloadKind="StatefulSet"),
+    )
+
+
+def test_netobserv_conversations_and_duplicates_count_nothing_twice() -> None:
+    assert decode("netobserv_json", sample("netobserv/flp_conntrack.json")) == Decoded(
+        [],
+        [
+            "flow 0: _RecordType is 'endConnection': a conversation repeats the bytes of its flow logs",
+            "flow 1: Packets is nothing, not an integer",
+        ],
+    )
+    decoded = decode("netobserv_json", as_json([NETOBSERV, {**NETOBSERV, "Interface": "br0", "Duplicate": True}]))
+    assert len(decoded.rows) == 1
+    assert decoded.refused == ["flow 1: Duplicate is true: the flow is sent from another interface as well"]
+    assert "Duplicate is 'yes'" in dead("netobserv_json", as_json({**NETOBSERV, "Duplicate": "yes"}))
+
+
+def test_netobserv_samplers() -> None:
+    plain = {key: value for key, value in NETOBSERV.items() if key != "AgentIP"}
+    for sent, address in (("192.0.2.1", "192.0.2.1"), ("fd00::1", "fd00::1"), ("wAACAQ==", "192.0.2.1"), ("", "")):
+        (found,) = rows("netobserv_json", as_json({**plain, "SamplerAddress": sent}))
+        assert found.sampler == address
+    assert "SamplerAddress is '???'" in dead("netobserv_json", as_json({**plain, "SamplerAddress": "???"}))

@@ -1,0 +1,70 @@
+"""Vector's log events, by the fields of its kubernetes_logs source."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from afoot.telemetry import limits
+from afoot.telemetry.rows import LogRecord
+from tests.telemetry.support import as_json, dead, decode, labels, rows
+
+TIME = 1_554_141_513_598_656_000
+
+VECTOR: dict[str, Any] = {
+    "file": "/var/log/pods/x.log",
+    "kubernetes": {
+        "container_name": "app",
+        "pod_name": "receiver-1",
+        "pod_namespace": "ingest",
+        "pod_node_name": "node-1",
+        "pod_uid": "u-1",
+        "pod_labels": {"app": "receiver"},
+    },
+    "message": "GET /v2/ 429",
+    "source_type": "kubernetes_logs",
+    "stream": "stderr",
+    "timestamp": "2019-04-01T17:58:33.598656444Z",
+}
+
+
+def test_vector() -> None:
+    assert rows("vector", as_json(VECTOR)) == [
+        LogRecord(
+            TIME + 444,
+            "",
+            "GET /v2/ 429",
+            labels(namespace="ingest", pod="receiver-1", container="app", host__name="node-1", k8s__pod__uid="u-1"),
+        )
+    ]
+
+
+def test_vector_without_kubernetes_and_with_other_keys() -> None:
+    event = {"@timestamp": "2019-04-01T17:58:33Z", "msg": "m\n", "host": "h", "severity": 4}
+    assert rows("vector", as_json(event), timestamp_key="@timestamp", message_key="msg") == [
+        LogRecord(1_554_141_513_000_000_000, "warning", "m", labels(host="h"))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sent", "found"),
+    [("1970-01-01T00:00:00Z", "missing (0)"), ("soon", "'soon'"), (None, "nothing"), ([], "an array")],
+)
+def test_a_record_without_a_usable_time_costs_no_other(sent: Any, found: str) -> None:
+    decoded = decode("vector", as_json([VECTOR, {**VECTOR, "timestamp": sent}]))
+    assert len(decoded.rows) == 1
+    assert len(decoded.refused) == 1
+    assert found in decoded.refused[0]
+
+
+def test_other_messages_are_dead() -> None:
+    assert "timestamp is missing" in dead("vector", b'{"unknown": 1}')
+    assert "found 5; an object is expected" in dead("vector", b"5")
+    assert "not JSON" in dead("vector", b"<34>Oct 11 22:14:15 mymachine su")
+
+
+def test_a_body_over_the_limit_is_refused() -> None:
+    decoded = decode("vector", as_json({**VECTOR, "message": "x" * (limits.BODY_CHARS + 1)}))
+    assert decoded.rows == []
+    assert "at most 1048576 are allowed" in decoded.refused[0]
