@@ -98,7 +98,8 @@ class _Scraped:
         at_s = np.clip(phase + np.arange(count) * float(target.interval_s) + rng.normal(0, 0.002, count), 0, seconds)
         at_ms = start_s * 1000 + np.round(at_s * 1000).astype(np.int64)
         scraped = rng.random(count) >= MISSED_SCRAPES
-        self.times: list[tuple[int, int]] = [(int(at_ms[index]), index) for index in np.flatnonzero(scraped).tolist()]
+        self.indexes = np.flatnonzero(scraped)
+        self.times_ms = at_ms[self.indexes]
         groups: dict[str, list[Series]] = {}
         for series in target.series:
             groups.setdefault(series.name, []).append(series)
@@ -192,32 +193,30 @@ def records(
 ) -> Iterator[Record]:
     """The collectors' messages in order of their oldest scrapes: about a hundred points or four seconds a batch."""
     scraped = [_Scraped(target, start_s, steps, integers_as_text, rng) for target in targets]
-    queues = [
-        sorted((at_ms, number, index) for number in range(collector, len(scraped), collectors)
-               for at_ms, index in scraped[number].times)
-        for collector in range(collectors)
-    ]  # fmt: skip
     sending = [rng.spawn(1)[0] for _ in range(collectors)]
     yield from heapq.merge(
         *(
-            _collector(queue, scraped, collector if collectors > 1 else None, partitions, own)
-            for collector, (queue, own) in enumerate(zip(queues, sending, strict=True))
+            _collector(scraped[collector::collectors], collector if collectors > 1 else None, partitions, own)
+            for collector, own in enumerate(sending)
         ),
         key=lambda record: record.oldest_ms,
     )
 
 
 def _collector(
-    queue: Sequence[tuple[int, int, int]],
     scraped: Sequence[_Scraped],
     fixed: int | None,  # one of several collectors keeps to a partition of its own
     partitions: int,
     rng: np.random.Generator,
 ) -> Iterator[Record]:
+    at_all = np.concatenate([target.times_ms for target in scraped] or [np.empty(0, dtype=np.int64)])
+    numbers = np.repeat(np.arange(len(scraped)), [len(target.indexes) for target in scraped])
+    indexes = np.concatenate([target.indexes for target in scraped] or [numbers])
     sent = points = 0
     entries: list[str] = []
     times: list[int] = []
-    for at_ms, number, index in [*queue, (LAST_MS, 0, 0)]:
+    for place in [*np.argsort(at_all, kind="stable"), -1]:
+        at_ms = int(at_all[place]) if place >= 0 else LAST_MS
         if entries and (points >= BATCH_POINTS or at_ms - times[0] > BATCH_MS):
             delay_ms = 50 + int(rng.exponential(400))
             if rng.random() < 0.01:
@@ -227,7 +226,7 @@ def _collector(
             yield Record(TOPIC, partition, times[0], times[-1], times[-1] + delay_ms, None, body)
             sent, points, entries, times = sent + 1, 0, [], []
         if at_ms < LAST_MS:
-            count, text = scraped[number].entry(at_ms, index)
+            count, text = scraped[numbers[place]].entry(at_ms, int(indexes[place]))
             if count:
                 points += count
                 entries.append(text)

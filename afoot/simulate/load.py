@@ -211,10 +211,19 @@ class Fleet:
             yield Message(INVENTORY, 0, offset + 1 + step, at_ms + 300, b'{"id":1}', value)
 
     def messages(
-        self, format_name: Format, steps: int, *, partitions: int = 4, start_ms: int = START_MS
+        self,
+        format_name: Format,
+        steps: int,
+        *,
+        partitions: int = 4,
+        start_ms: int = START_MS,
+        points: int = POINTS,
     ) -> Iterator[Message]:
-        """`steps` steps of telemetry, a thousandth of the messages malformed, record times 400 ms after event times."""
-        groups = [self.series[first : first + POINTS] for first in range(0, len(self.series), POINTS)]
+        """`steps` steps of telemetry, `points` a message, a thousandth of the messages malformed.
+
+        Record times are 400 ms after event times.
+        """
+        groups = [self.series[first : first + points] for first in range(0, len(self.series), points)]
         fillers = [_FILLERS[format_name](group) for group in groups]
         bounds = np.cumsum([0, *(len(group) for group in groups)]).tolist()
         growing = np.array([series.kind == "cumulative" for series in self.series])

@@ -119,9 +119,11 @@ def _over_daylight(scenario: Scenario, rng: np.random.Generator, hours: float | 
     hours_field = "1-23/2" if touched.hour % 2 == 0 else "*/2"
     expression = f"{rng.integers(0, 60)} {hours_field} * * *"
     change_s = int(moments[number].timestamp())
-    before = run_times(expression, zone, change_s - 86_400, change_s)[-(scenario.runs // 2)]
-    start_s = _whole(before - int(rng.uniform(2400, 5000)))
-    seconds = (scenario.runs // 2 + 1) * 7200 + change_s - start_s
+    half = scenario.runs // 2
+    first = run_times(expression, zone, change_s - 86_400, change_s)[-half]
+    last = run_times(expression, zone, change_s, change_s + 86_400)[half - 1]
+    start_s = _whole(first - int(rng.uniform(2400, 5000)))
+    seconds = last + 3000 - start_s
     return Timetable(expression, zone, 7200, start_s, _whole(hours * 3600 if hours else seconds))
 
 
@@ -348,7 +350,8 @@ def wrong_schedule(world: World, table: Timetable) -> Story:
     machine, schedule = _scheduled(world, table, "culprit")
     _cast(world)
     apart_s = 60 * int(world.rng("apart").integers(table.period_s // 240, table.period_s * 3 // 240))
-    starts = [at + apart_s for at in world.starts(schedule) if at + apart_s < world.seconds - 600]
+    room_s = min(table.period_s // 2, 1800)  # for the last run to end in
+    starts = [at + apart_s for at in world.starts(schedule) if at + apart_s < world.seconds - room_s]
     _crowd_out(world, table, machine, starts)
     return Story([_contention(world, [machine], None, starts)])
 
