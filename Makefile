@@ -4,7 +4,7 @@ UV := UV_PYTHON_DOWNLOADS=never .tools/bin/uv
 RUN := .venv/bin/
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types unit bench clean
+.PHONY: help setup demo test lint types unit browser bench clean
 
 help: ## What there is to make
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -24,9 +24,13 @@ lint: .venv/.complete ## Style and imports
 types: .venv/.complete ## mypy --strict
 	$(RUN)mypy
 
-unit: .venv/.complete ## The tests alone, those against real servers included
+unit: .venv/.complete browser ## The tests alone, those against real servers included
 	@$(RUN)python -m afoot.runtime.jars
 	$(RUN)pytest -q --durations=15
+
+browser: ## Chromium, which the tests open pages with; installed where that can be done
+	@command -v chromium >/dev/null || { test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq chromium fonts-dejavu-core >/dev/null; } \
+		|| echo "chromium is missing: apt-get install chromium fonts-dejavu-core" >&2
 
 bench: setup ## Throughput, memory and cost a point, as a table and as JSON
 	@$(RUN)python -m benchmarks

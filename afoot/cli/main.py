@@ -12,6 +12,7 @@ import typer
 from afoot import __version__
 from afoot.cli.capture import capture
 from afoot.cli.case import case
+from afoot.cli.compact import compact
 from afoot.cli.demo import demo
 from afoot.cli.doctor import doctor
 from afoot.cli.findings import findings
@@ -46,7 +47,7 @@ def _worded(command: Callable[..., Any]) -> Callable[..., Any]:
     return worded
 
 
-for command in (demo, replay, run, submit, findings, case, simulate, capture, doctor):
+for command in (demo, replay, run, submit, findings, case, simulate, capture, doctor, compact):
     app.command()(_worded(command))
 
 
