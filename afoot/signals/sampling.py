@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -130,7 +131,7 @@ class Sampler:
             elif kind is FlowRecord:
                 self._flows(message, some, gathered, refused, unasked)
             elif kind is InventoryChange:
-                body = orjson.dumps([row._asdict() for row in some]).decode()
+                body = json.dumps([row._asdict() for row in some], separators=(",", ":"), default=str)
                 frames.append(Frame("change", NOWHERE, self._window(message), 0, len(some), "", body))
             else:
                 raise TypeError(f"row of type {kind.__name__}: a decoder gives the row types of telemetry.rows only")

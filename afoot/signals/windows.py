@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from threading import Lock
 from typing import Any, NamedTuple, Protocol
+from uuid import uuid4
 
 import numpy as np
 import orjson
@@ -81,8 +83,7 @@ class ShardState:
     """What a shard remembers from window to window; pickle it to keep it.
 
     Per series: its definition, last sample and usual scrape (about 0.5 KB); per entity-signal its History (about
-    0.8 KB). Both are dropped two hours (settings) after they were last seen. What can be made again from these is not
-    pickled.
+    0.8 KB). Both are dropped two hours (settings) after they were last seen.
     """
 
     def __init__(self) -> None:
@@ -97,20 +98,10 @@ class ShardState:
         self.key_seen_ms: Ints = np.empty(0, np.int64)
         self.history: History | None = None
         self.window_ms: int | None = None  # start of the last window evaluated
-        self._made: _Made | None = None
+        self.name = uuid4().hex  # by which this process finds again what it made of the state
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_made": None}
-
-    @property
-    def made(self) -> _Made:
-        if self._made is None:
-            self._made = _Made(self)
-        return self._made
-
-    def add(self, definitions: list[str]) -> None:
+    def add(self, definitions: list[str], made: _Made) -> None:
         """Series not known yet."""
-        made = self.made
         for definition in definitions:
             series = read_definition(definition)
             made.rows[series.id] = len(made.series)
@@ -125,9 +116,9 @@ class ShardState:
         self.last_ns = np.append(self.last_ns, np.full(n, NEVER))
         self.last = np.append(self.last, np.full(n, np.nan))
         self.gaps = np.concatenate([self.gaps, np.full((n, counters.GAPS_KEPT), np.nan, np.float32)])
-        made.plan = None
+        made.id, made.plan = self.id, None
 
-    def sweep(self, start_ms: int, settings: Settings) -> int:
+    def sweep(self, start_ms: int, settings: Settings, made: _Made) -> int:
         """Forget what was not seen for long; how many series that were."""
         keep_ms = np.where(self.mode >= EVENT, settings.family_hold_ms, settings.series_retention_ms)
         keep = np.flatnonzero(self.seen_ms >= start_ms - keep_ms)
@@ -139,31 +130,27 @@ class ShardState:
             self.definitions = [self.definitions[row] for row in keep.tolist()]
             for name in ("id", "mode", "seen_ms", "last_ns", "last", "gaps"):
                 setattr(self, name, getattr(self, name)[keep])
-            series, ahead = self.made.series, self.made.ahead
-            self._made = _Made(self, [series[row] for row in keep.tolist()])
-            self._made.ahead = ahead
+            made.keep_series(keep.tolist(), self.id)
         if self.history is not None:
             keep = np.flatnonzero(self.key_seen_ms >= start_ms - settings.series_retention_ms)
             if len(keep) < len(self.keys):
                 self.keys = [self.keys[row] for row in keep.tolist()]
                 self.key_seen_ms = self.key_seen_ms[keep]
                 self.history.keep(keep)
-                self.made.forget_keys(self.keys)
+                made.keep_keys(self.keys)
         return forgotten
 
 
 class _Made:
-    """What a state leads to: kept between windows, never pickled."""
+    """What a state leads to, by the inventory and the catalogue: made again whenever it is not at hand."""
 
-    def __init__(self, state: ShardState, series: list[Series] | None = None) -> None:
+    def __init__(self, state: ShardState) -> None:
+        self.id = state.id
         self.rows: dict[int, int] = {id_: row for row, id_ in enumerate(state.id.tolist())}
-        self.series: list[Series] = (
-            [read_definition(definition) for definition in state.definitions] if series is None else series
-        )
+        self.series: list[Series] = [read_definition(definition) for definition in state.definitions]
         self.links: list[list[Link] | None] = [None] * len(self.series)
         self.keys: dict[tuple[str, str], int] = {key: row for row, key in enumerate(state.keys)}
-        self.epoch: int | None = None
-        self.catalogue: Catalogue | None = None
+        self.basis: tuple[object, ...] = ()  # inventory, its epoch, catalogue and settings of links and plan
         self.plan: Plan | None = None
         self.key_of: Ints = np.empty(0, np.int64)  # history row of each signal of the plan
         self.floor: Floats = np.empty(0, np.float64)
@@ -172,10 +159,48 @@ class _Made:
         self.unresolved: Bools = np.empty(0, np.bool_)
         self.ahead: tuple[str, _Unique] | None = None  # the next window's blocks, unpacked
 
-    def forget_keys(self, kept: list[tuple[str, str]]) -> None:
-        """Rows of the history have new numbers."""
+    def keep_series(self, kept: list[int], ids: Ints) -> None:
+        """Forget all series but these, which have new numbers."""
+        self.id = ids
+        self.rows = {id_: row for row, id_ in enumerate(ids.tolist())}
+        self.series = [self.series[row] for row in kept]
+        self.links = [None] * len(kept)
+        self.plan = None
+
+    def keep_keys(self, kept: list[tuple[str, str]]) -> None:
+        """Forget all entity-signals but these, which have new numbers."""
         self.keys = {key: row for row, key in enumerate(kept)}
         self.plan = None
+
+
+class _Shelf:
+    """What was made of states, by their names: a state may come back pickled and unpickled, as another object.
+
+    Holds `limit` entries, as many shards as a process has. What is taken is gone until it is put back, so that two
+    states of one name never share it.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._held: dict[str, _Made] = {}
+        self._lock = Lock()  # subtasks of one process are threads
+
+    def take(self, state: ShardState) -> _Made:
+        """What was made of this very state, or is made of it now."""
+        with self._lock:
+            held = self._held.pop(state.name, None)
+        if held is not None and np.array_equal(held.id, state.id) and list(held.keys) == state.keys:
+            return held
+        return _Made(state)
+
+    def put(self, state: ShardState, made: _Made) -> None:
+        with self._lock:
+            self._held[state.name] = made
+            while len(self._held) > self.limit:
+                del self._held[next(iter(self._held))]
+
+
+SHELF = _Shelf(1024)
 
 
 class _Heard(NamedTuple):
@@ -213,25 +238,26 @@ def evaluate(
     "" if there are none: they give the samples that close counters. Call it in the order of windows; a window may be
     left out. `state` is changed. ValueError for a window that does not come after the last.
     """
-    made = state.made
+    made = SHELF.take(state)
     samples = _once(unpack(bodies)) if made.ahead is None or made.ahead[0] != bodies else made.ahead[1]
     closing = _once(unpack(next_bodies))
     if state.history is None:
         state.history = History(settings)
     state.history.advance(window_start_ms)
-    _define(state, samples, closing)
+    _define(state, made, samples, closing)
     books = Books()
-    offers, rows = _offers(state, samples, closing, window_start_ms, settings, books)
+    offers, rows = _offers(state, made, samples, closing, window_start_ms, settings, books)
     seen_before = state.seen_ms.copy()
     state.seen_ms[rows.unique] = window_start_ms
     expected = _expected_now(state, seen_before, window_start_ms, settings)
-    _make_plan(state, graph, catalogue, settings, window_start_ms)
+    _make_plan(state, made, graph, catalogue, settings, window_start_ms)
     books.unresolved = int(np.count_nonzero(made.unresolved[rows.sample] & (state.mode[rows.sample] != DERIVED)))
     placed = _place(state, made, samples, rows, offers, expected, window_start_ms, settings, books)
     state.window_ms = window_start_ms
     made.ahead = (next_bodies, closing) if next_bodies else None
     if window_start_ms // settings.window_ms % SWEEP == 0 or len(state.id) > settings.max_series:
-        books.forgotten = state.sweep(window_start_ms, settings)
+        books.forgotten = state.sweep(window_start_ms, settings, made)
+    SHELF.put(state, made)
     return placed, books
 
 
@@ -245,9 +271,9 @@ def _once(samples: Samples) -> _Unique:
     return _Unique(series[last], time_ns[last], samples.value[kept], samples.block[kept], samples, series[~last])
 
 
-def _define(state: ShardState, samples: _Unique, closing: _Unique) -> None:
+def _define(state: ShardState, made: _Made, samples: _Unique, closing: _Unique) -> None:
     """Take in the definitions of series not known yet."""
-    known = state.made.rows
+    known = made.rows
     unknown = {id_ for id_ in np.unique(samples.series).tolist() if id_ not in known}
     if unknown:
         found: dict[int, str] = {}
@@ -255,7 +281,7 @@ def _define(state: ShardState, samples: _Unique, closing: _Unique) -> None:
             id_ = defined_id(definition)
             if id_ in unknown:
                 found[id_] = definition
-        state.add([found[id_] for id_ in sorted(found)])
+        state.add([found[id_] for id_ in sorted(found)], made)
 
 
 class _Rows(NamedTuple):
@@ -267,9 +293,9 @@ class _Rows(NamedTuple):
     kept: Ints  # which of the unique samples these are
 
 
-def _rows_of(state: ShardState, unique: _Unique) -> tuple[_Rows, int]:
+def _rows_of(made: _Made, unique: _Unique) -> tuple[_Rows, int]:
     """The rows of samples, and how many samples are of no known series."""
-    rows = state.made.rows
+    rows = made.rows
     if not len(unique.series):
         nothing = np.empty(0, np.int64)
         return _Rows(nothing, nothing, nothing, nothing), 0
@@ -284,10 +310,10 @@ def _rows_of(state: ShardState, unique: _Unique) -> tuple[_Rows, int]:
 
 
 def _offers(
-    state: ShardState, samples: _Unique, closing: _Unique, start_ms: int, settings: Settings, books: Books
+    state: ShardState, made: _Made, samples: _Unique, closing: _Unique, start_ms: int, settings: Settings, books: Books
 ) -> tuple[Floats, _Rows]:
     """What each series has to offer in the window, shape (4, series), NaN where it is missing; counters go on."""
-    rows, undefined = _rows_of(state, samples)
+    rows, undefined = _rows_of(made, samples)
     time_ns, value = samples.time_ns[rows.kept], samples.value[rows.kept]
     offers = np.full((4, len(state.id)), np.nan)
     if len(rows.unique):
@@ -298,7 +324,7 @@ def _offers(
         offers[MAX, rows.unique] = np.maximum.reduceat(value, rows.start)
         offers[LAST, rows.unique] = value[rows.start + count - 1]
     counts = state.mode == CUMULATIVE
-    closing_rows, _ = _rows_of(state, closing)
+    closing_rows, _ = _rows_of(made, closing)
     first = counts[closing_rows.unique]
     taken = closing_rows.start[first]
     own = counts[rows.sample]
@@ -318,8 +344,7 @@ def _offers(
     weighed = np.bincount(state.mode[rows.sample], minlength=DERIVED + 1)
     books.in_signals = int(weighed[:DERIVED].sum())
     books.undefined = undefined
-    modes = state.made.rows
-    dropped = np.array([modes.get(id_, -1) for id_ in samples.dropped.tolist()], np.int64)
+    dropped = np.array([made.rows.get(id_, -1) for id_ in samples.dropped.tolist()], np.int64)
     books.undefined += int(np.count_nonzero(dropped < 0))
     books.duplicates = int(np.count_nonzero(state.mode[dropped[dropped >= 0]] != DERIVED))
     books.points_in = books.in_signals + books.undefined + books.duplicates
@@ -339,12 +364,13 @@ def _expected_now(state: ShardState, seen_before: Ints, start_ms: int, settings:
     return needed
 
 
-def _make_plan(state: ShardState, graph: Inventory, catalogue: Catalogue, settings: Settings, at_ms: int) -> None:
+def _make_plan(
+    state: ShardState, made: _Made, graph: Inventory, catalogue: Catalogue, settings: Settings, at_ms: int
+) -> None:
     """Bring the plan up to the series and to the inventory as of `at_ms`."""
-    made = state.made
-    epoch = graph.epoch(at_ms)
-    if made.epoch != epoch or made.catalogue is not catalogue:
-        made.epoch, made.catalogue, made.plan = epoch, catalogue, None
+    basis = (graph, graph.epoch(at_ms), catalogue, settings)
+    if made.basis != basis:
+        made.basis, made.plan = basis, None
         made.links = [None] * len(made.series)
     if made.plan is not None:
         return

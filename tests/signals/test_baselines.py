@@ -116,6 +116,15 @@ def test_hours_of_long_ago_say_nothing() -> None:
     assert math.isnan(one.history.season()[0])
 
 
+@pytest.mark.parametrize(("present", "told"), [(29, False), (30, True)])
+def test_an_hour_is_remembered_by_half_of_its_windows(present: int, told: bool) -> None:
+    one = One()
+    for minute in range(2 * DAY):
+        one.window(minute, 5.0 if minute % 60 < present else NONE)
+    one.window(2 * DAY, 5.0)
+    assert math.isnan(one.history.season()[0]) is not told
+
+
 def test_a_spread_has_floors() -> None:
     for value, floor, spread in ((0.0, 0.5, 0.5), (100.0, 0.5, 5.0), (-100.0, 0.5, 5.0)):
         one = One(floor=floor)

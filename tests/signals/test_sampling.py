@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from afoot.errors import DecodeError
 from afoot.signals import Sampler, blocks
 from afoot.signals.blocks import CUMULATIVE, DELTA, GAUGE, unpack
-from afoot.telemetry.rows import Decoded, InventoryChange, Labels, Message, MetricPoint, Stats
+from afoot.telemetry.rows import Decoded, FlowRecord, InventoryChange, Labels, LogRecord, Message, MetricPoint, Stats
 from tests.signals.helpers import CATALOGUE, MINUTE, T0, TENANT, S, point
 
 RECEIVED = Message("telemetry.metrics", 3, 77, T0 + 30_000, None, b"")
@@ -191,6 +192,22 @@ def test_inventory_changes_travel_whole() -> None:
     frames = sampler().frames(RECEIVED, Decoded([change], []))
     found = [InventoryChange(**{**row, "key": tuple(row["key"])}) for row in json.loads(frames[0].body)]
     assert (frames[0].kind, frames[0].points, found) == ("change", 1, [change])
+
+
+def test_changes_with_what_json_cannot_say_do_not_stop_the_job() -> None:
+    change = InventoryChange("entity", "upsert", ("a",), {"attributes": {"n": 10**30, "d": date(2026, 1, 2)}}, 5)
+    body = json.loads(sampler().frames(RECEIVED, Decoded([change], []))[0].body)
+    assert body[0]["row"] == {"attributes": {"n": 10**30, "d": "2026-01-02"}}
+
+
+def test_a_flow_and_a_log_are_one_point_each() -> None:
+    end = T0 * 1_000_000
+    flow = FlowRecord(end, end, "10.0.0.1", 1, "10.0.0.2", 2, "tcp", 9, 1, None, None, None, "r", Labels.of({}))
+    log = LogRecord(end, "error", "429 Too Many Requests", Labels.of(TENANT))
+    for row in (flow, log):
+        frames = sampler(8).frames(RECEIVED, Decoded([row], []))
+        assert sum(frame.points for frame in frames) == 1
+        assert sum(len(unpack(frame.body).series) for frame in frames) > 1
 
 
 def test_a_foreign_row_is_an_error() -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import pickle
 import random
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from afoot.catalogue import load_catalogue
 from afoot.signals import Books, Frame, Sampler, Settings, ShardState, evaluate
 from afoot.telemetry.rows import Decoded, FlowRecord, InventoryChange, Labels, LogRecord, Message, Stats
 from tests.signals.helpers import (
@@ -156,6 +158,20 @@ def test_a_series_that_changes_type_is_two_series() -> None:
     rows += [point("container_fs_writes_total", TENANT, s, 30, "delta") for s in range(20, 180, 10)]
     found = [value(placed, POD, "write_ops") for placed in Run().windows([-1, 0, 1, 2], rows)]
     assert found == [1, None, None, 3]  # until the counter is taken to be gone, its part is missing
+
+
+def test_a_ratio_is_scaled_once(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        "signals: {wait: {unit: s, sources: {mine: {component: compute, entity: [vm], metrics: [wait_ms_total], "
+        "over: [[waits_total]], how: rate, scale: 0.001}}}}"
+    )
+    catalogue = load_catalogue([file])
+    host = {"instance": "backup"}
+    rows = [point("wait_ms_total", host, 5, 6000, "delta"), point("waits_total", host, 5, 3, "delta")]
+    frames = Sampler(catalogue, 1).frames(Message("m", 0, 0, T0 + MINUTE, None, b""), Decoded(rows, []))
+    placed, _ = evaluate(ShardState(), T0, frames[0].body, None, inventory(), catalogue, EVERYTHING)
+    assert value(placed, "vm:backup", "wait") == 2
 
 
 def test_processor_use_is_a_part_of_all_modes() -> None:
@@ -625,9 +641,24 @@ def test_numbers_have_nine_significant_digits() -> None:
     assert value(placed, VOLUME, "total_ops") == 1234567.89
 
 
-def test_a_state_is_pickled_without_what_can_be_made_again() -> None:
+def test_a_pickled_state_is_small() -> None:
     run = Run()
     run.windows(range(3), [point("volume_total_ops", HARVEST, 60 * m + 5, m) for m in range(4)])
-    kept = pickle.loads(pickle.dumps(run.state))
-    assert kept._made is None
-    assert len(pickle.dumps(kept)) < 3_000
+    assert len(pickle.dumps(run.state)) < 3_000
+
+
+def test_two_states_of_one_origin_do_not_mix() -> None:
+    rows = [
+        point("volume_total_ops", {"svm": "s", "volume": f"v{v}"}, 60 * m + 5, m) for m in range(6) for v in range(m)
+    ]
+    bodies = by_window(message(rows))
+    straight, one = Run(), Run()
+    for number in range(3):
+        straight.window(number, bodies)
+        one.window(number, bodies)
+    other = Run()
+    other.state = pickle.loads(pickle.dumps(one.state))
+    for number in range(3, 6):
+        expected = straight.window(number, bodies)
+        assert one.window(number, bodies) == expected
+        assert other.window(number, {T0 + number * MINUTE: ""}) == []
