@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
+import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +17,7 @@ import orjson
 from afoot.errors import AfootError, UsageError
 
 Told = Callable[[dict[str, object]], None]
+KEPT_REMARKS = 1_000  # lines of what the engine says; the last of them explain its end
 
 
 def run_job(arguments: Sequence[str], told: Told = lambda _: None) -> None:
@@ -24,28 +26,33 @@ def run_job(arguments: Sequence[str], told: Told = lambda _: None) -> None:
     The job's errors are raised as they were worded. An interrupt of this process is passed on and waited for.
     """
     command = [sys.executable, "-m", "jobs.findings", "--tell", *arguments]
+    remarks: deque[bytes] = deque(maxlen=KEPT_REMARKS)
     # A session of its own: a Ctrl-C reaches the engine's JVM only after the job has taken its savepoint.
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
-
-    def pass_on(number: int, frame: FrameType | None) -> None:
-        process.send_signal(signal.SIGTERM)
-
-    before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True) as process:
         assert process.stdout is not None and process.stderr is not None
-        os.set_blocking(process.stderr.fileno(), False)
-        remarks = bytearray()
-        for line in process.stdout:
-            remarks += process.stderr.read() or b""
-            if line.startswith(b"{"):
-                told(orjson.loads(line))
-        status = process.wait()
-        remarks += process.stderr.read() or b""
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        # Read all the time: an engine that fills a pipe which nobody reads stands still.
+        reader = threading.Thread(target=remarks.extend, args=(process.stderr,), daemon=True)
+        reader.start()
+
+        def pass_on(number: int, frame: FrameType | None) -> None:
+            process.send_signal(signal.SIGTERM)
+
+        before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            for line in process.stdout:
+                if line.startswith(b"{"):
+                    told(orjson.loads(line))
+            status = process.wait()
+        except BaseException:
+            process.terminate()
+            raise
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        # Not waited for without end: a worker that outlives the job may hold on to the pipe.
+        reader.join(timeout=2)
     if status:
-        message = _last_words(remarks.decode("utf-8", "replace"), status)
+        message = _last_words(b"".join(remarks).decode("utf-8", "replace"), status)
         raise UsageError(message) if status == UsageError.exit_status else AfootError(message)
 
 
