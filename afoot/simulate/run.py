@@ -83,7 +83,7 @@ def simulate(
 
     def told(records: Iterable[Record], done: int) -> Iterator[Record]:
         for number, record in enumerate(records):
-            if number % 1000 == 0:
+            if number % 250 == 0:
                 part = min(1.0, max(0.0, (record.oldest_ms - begin_ms) / span_ms))
                 say("writing", (done + part) / passes)
             yield record

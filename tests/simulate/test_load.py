@@ -38,9 +38,9 @@ def test_a_fleet_has_four_signals_an_entity(fleet: Fleet) -> None:
 
 
 def test_a_thousandth_of_the_messages_is_malformed(fleet: Fleet) -> None:
-    messages = fleet.points_a_step // 100 * 60
+    messages = fleet.points_a_step // 100 * 26
     for format_name in FORMATS:
-        points, dead = _decoded(fleet, format_name, 60)
+        points, dead = _decoded(fleet, format_name, 26)
         assert dead == messages // MALFORMED_EVERY
         assert len(points) == (messages - dead) * 100
 
