@@ -61,6 +61,8 @@ def _last_words(remarks: str, status: int) -> str:
     words = [line for line in remarks.splitlines() if line.startswith("afoot: ")]
     if words:
         return words[-1].removeprefix("afoot: ")
+    if status < 0:
+        return f"the job was ended by signal {-status} ({signal.strsignal(-status)})"
     tail = "\n".join(remarks.splitlines()[-15:])
     return f"the job ended with status {status} and no word of its own; the end of what the engine said:\n{tail}"
 

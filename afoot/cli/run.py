@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,8 @@ from afoot.recovery import newest_state
 from afoot.runtime.flink_home import flink_home
 from afoot.runtime.java import java_home
 
+PATIENCE_S = 10.0  # for a server to accept a connection
+
 ConfigFile = Annotated[Path, typer.Option(help="afoot.toml")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Begin anew: ignore savepoints and checkpoints.")]
 Resume = Annotated[str | None, typer.Option("--from", help="Resume from this savepoint or checkpoint.")]
@@ -29,9 +32,19 @@ def run(config: ConfigFile, fresh: Fresh = False, resume: Resume = None) -> None
     """Find culprits as telemetry arrives, until stopped. Ctrl-C takes a savepoint; the next start resumes from it."""
     loaded = _for_kafka(config)
     ensure_writable(loaded.lake or "")
-    arguments = ["--config", str(config), *_state(loaded, fresh, resume)]
+    _ensure_reachable(loaded.kafka["bootstrap.servers"])
+    state = _state(loaded, fresh, resume)
+    if state:
+        console.stderr().print(f"resuming from {state[1]}", soft_wrap=True)
     with console.progress("starting") as step:
-        run_job(arguments, lambda word: step.say(str(word["phase"])))
+
+        def told(word: dict[str, object]) -> None:
+            if word["phase"] == "stopped":
+                console.stderr().print(_farewell(word.get("state")), soft_wrap=True)
+            else:
+                step.say(str(word["phase"]))
+
+        run_job(["--config", str(config), *state], told)
 
 
 def submit(
@@ -42,11 +55,18 @@ def submit(
     python: Annotated[
         str, typer.Option(help="The cluster's Python that has afoot installed, as its task managers see it.")
     ] = sys.executable,
+    check: Annotated[
+        bool, typer.Option(help="Try brokers and lake from here first; not where only the cluster reaches them.")
+    ] = True,
 ) -> None:
     """Submit the job to a Flink cluster (session, standalone or Kubernetes) and return; prints the job's id."""
     loaded = _for_kafka(config)
     if not re.fullmatch(r"[^\s:/]+:\d{1,5}", jobmanager):
         raise UsageError(f"--jobmanager {jobmanager}: allowed is HOST:PORT")
+    _ensure_reachable(jobmanager, "the cluster's REST interface")
+    if check:
+        ensure_writable(loaded.lake or "")
+        _ensure_reachable(loaded.kafka["bootstrap.servers"])
     state = _state(loaded, fresh, resume)
     command = [str(flink_home() / "bin" / "flink"), "run", "--detached", "--jobmanager", jobmanager]
     if state:
@@ -70,6 +90,25 @@ def _for_kafka(path: Path) -> Config:
     if not config.telemetry():
         raise UsageError(f"{path}: no [[topic]] holds metrics, logs or flows; there is nothing to judge by")
     return config
+
+
+def _ensure_reachable(servers: str, what: str = "the brokers") -> None:
+    """Connects to one of `servers` (HOST:PORT,...); whatever speaks there, the clients of the job tell."""
+    reasons = []
+    for server in servers.split(","):
+        host, _, port = server.strip().rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), PATIENCE_S).close()
+            return
+        except (OSError, ValueError) as error:
+            reasons.append(f"{server.strip()}: {getattr(error, 'strerror', None) or error}")
+    raise AfootError(f"{what} cannot be reached, and nothing was started: {'; '.join(reasons)}")
+
+
+def _farewell(state: object) -> str:
+    if state is None:
+        return "stopped; [flink] checkpoints names no place for a savepoint, so the next start begins anew"
+    return f"stopped; the next start resumes from {state}"
 
 
 def _state(config: Config, fresh: bool, resume: str | None) -> list[str]:

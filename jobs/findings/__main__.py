@@ -7,9 +7,9 @@ import os
 import signal
 import sys
 import tempfile
-import threading
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import orjson
 
@@ -21,7 +21,24 @@ INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupted(Exception):
-    """Somebody asked the job to stop."""
+    """Somebody asked for a stop before the job had begun."""
+
+
+class Interrupts:
+    """Stops that were asked for by signal. The first one is granted in order, a second one ends the process."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self.job_began = False
+        for number in INTERRUPTS:
+            signal.signal(number, self._ask)
+
+    def _ask(self, number: int, frame: object) -> None:
+        for other in INTERRUPTS:
+            signal.signal(other, signal.SIG_DFL)
+        self.asked = True
+        if not self.job_began:
+            raise Interrupted
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -47,7 +64,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"afoot: {error}", file=sys.stderr, flush=True)
         return error.exit_status
     except Interrupted:
-        return 0
+        if given.capture:
+            print("afoot: interrupted before anything was replayed", file=sys.stderr, flush=True)
+        return 1 if given.capture else 0
     return 0
 
 
@@ -57,41 +76,57 @@ def run(config: Config, given: argparse.Namespace, folder: Path) -> None:
     if lake is None:
         raise UsageError(f"{config.source}: [lake] uri is missing; it says where findings go")
 
-    def tell(phase: str, part: float | None = None) -> None:
-        if given.tell:
-            print(orjson.dumps({"phase": phase, "part": part}).decode(), flush=True)
+    interrupts = Interrupts()
 
-    for number in INTERRUPTS:
-        signal.signal(number, _interrupted)
+    def tell(phase: str, **more: object) -> None:
+        if not given.tell:
+            return
+        try:
+            print(orjson.dumps({"phase": phase, **more}).decode(), flush=True)
+        except BrokenPipeError:
+            # Whoever started the job is gone, and nobody else would ever stop it.
+            given.tell, interrupts.asked = False, True
+
     capture = prepared(config, given.capture, folder, tell) if given.capture else None
     tell("starting the engine")
     # Imported here: pyflink takes a second that wrong usage should not wait for.
     from jobs.findings import engine
     from jobs.findings.job import Outlets, build
 
+    # From here on a signal sets a mark, and no exception leaves the Java gateway in the middle of an answer.
+    interrupts.job_began = True
     options = engine.settings(config)
     if capture is not None:
         options |= engine.replay_settings(folder)
     if given.state:
         options["execution.state-recovery.path"] = given.state
-    table_env = engine.on_cluster(options) if given.cluster else engine.embedded(options, folder)
-    outlets = Outlets(lake=lake, alerts_path=given.alerts_path, name=given.name)
-    tell("planning the job")
-    inserts = build(table_env, config, outlets, capture, given.bounded)
-    result = inserts.execute()
-    if given.cluster:
-        return
     with engine.worded_errors(config.described):
-        done = threading.Event()
-        watch = threading.Thread(target=engine.watch, args=(result, capture, tell, done), daemon=True)
-        watch.start()
-        try:
-            result.wait()
-        except Interrupted:
+        table_env = engine.on_cluster(options) if given.cluster else engine.embedded(options, folder)
+        outlets = Outlets(lake=lake, alerts_path=given.alerts_path, name=given.name)
+        tell("planning the job")
+        inserts = build(table_env, config, outlets, capture, given.bounded)
+        if interrupts.asked:
+            raise Interrupted
+        result = inserts.execute()
+        if given.cluster:
+            return
+        ended = ThreadPoolExecutor(1).submit(result.wait)
+        while not (ended.done() or interrupts.asked):
+            tell("finding culprits")
+            wait([ended], timeout=1.0)
+        if ended.done():
+            ended.result()
+        elif capture is not None:
+            engine.cancel(result)
+            raise AfootError(f"interrupted: {lake} holds a part of the capture's findings")
+        elif config.flink.checkpoints is None:
+            engine.cancel(result)
+            tell("stopped", state=None)
+        else:
             tell("taking a savepoint")
-            engine.stop(result, config)
-        finally:
-            done.set()
+            state = engine.stop(result)
+            ended.result()
+            tell("stopped", state=state)
 
 
 def prepared(config: Config, files: list[Path], folder: Path, tell: Any) -> Prepared:
@@ -102,12 +137,6 @@ def prepared(config: Config, files: list[Path], folder: Path, tell: Any) -> Prep
         return entry is not None and entry.kind == "inventory"
 
     return prepare(files, folder, is_inventory, lambda count: tell(f"sorting the capture: {count:,} messages"))
-
-
-def _interrupted(number: int, frame: Any) -> NoReturn:
-    for other in INTERRUPTS:
-        signal.signal(other, signal.SIG_IGN)
-    raise Interrupted
 
 
 if __name__ == "__main__":

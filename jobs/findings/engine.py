@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,13 +15,10 @@ from pyflink.java_gateway import get_gateway
 from pyflink.pyflink_gateway_server import get_jvm_opts, prepare_environment_variables
 from pyflink.table import StreamTableEnvironment, TableResult
 
-from afoot.captures import Prepared
 from afoot.config import Config
 from afoot.errors import AfootError
 from afoot.runtime.flink_home import flink_home
 from afoot.runtime.java import java_home
-
-Tell = Callable[..., None]  # tell(phase, part)
 
 ALWAYS = {
     # Nested rows are not copied between chained steps: no function here keeps its input.
@@ -103,16 +99,19 @@ def on_cluster(options: Mapping[str, str]) -> StreamTableEnvironment:
 def storage() -> dict[str, str]:
     """Flink's S3 options, from where the AWS tools have theirs; nothing where there are no credentials."""
     import boto3
+    from botocore.credentials import RefreshableCredentials
 
-    session = boto3.Session()
-    credentials = session.get_credentials()
+    credentials = boto3.Session().get_credentials()
     found: dict[str, str] = {}
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     if endpoint:
         found |= {"s3.endpoint": endpoint, "s3.path.style.access": "true"}
-    if credentials is not None:
-        frozen = credentials.get_frozen_credentials()
-        found |= {"s3.access-key": frozen.access_key, "s3.secret-key": frozen.secret_key}
+    # Those of a role expire and are renewed; the engine finds a role by itself.
+    if credentials is not None and not isinstance(credentials, RefreshableCredentials):
+        found |= {"s3.access-key": credentials.access_key, "s3.secret-key": credentials.secret_key}
+        if credentials.token:
+            provider = "org.apache.hadoop.fs.s3a.TemporaryAWSCredentialsProvider"
+            found |= {"s3.session.token": credentials.token, "s3.aws.credentials.provider": provider}
     return found
 
 
@@ -130,22 +129,18 @@ def replay_settings(folder: Path) -> dict[str, str]:
     }
 
 
-def stop(result: TableResult, config: Config) -> None:
-    """Ends a running job: with a savepoint where the configuration names a place for it, else at once."""
+def stop(result: TableResult) -> str:
+    """Ends a running job with a savepoint, and returns its URI."""
     client = result.get_job_client()
     assert client is not None
-    if config.flink.checkpoints is None:
-        client.cancel().result()
-    else:
-        client.stop_with_savepoint(False, None).result()
+    return str(client.stop_with_savepoint(False).result())
 
 
-def watch(result: TableResult, capture: Prepared | None, tell: Tell, done: threading.Event) -> None:
-    """Tells how far event time has come, until `done`."""
+def cancel(result: TableResult) -> None:
+    """Ends a running job at once."""
     client = result.get_job_client()
     assert client is not None
-    while not done.wait(1.0):
-        tell("finding culprits")
+    client.cancel().result()
 
 
 @contextmanager
