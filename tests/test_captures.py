@@ -43,7 +43,8 @@ def test_kcat_lines_are_read(tmp_path: Path) -> None:
     path = tmp_path / "c.jsonl"
     line = (
         '{"topic":"t","partition":0,"offset":5,"tstype":"create","ts":12,"broker":1,"headers":["a","b"],'
-        '"key":"k","payload":"{\\"a\\": 1}"}\n\n{"topic":"t","partition":0,"offset":6,"ts":13,"key":"k","payload":null}\n'
+        '"key":"k","payload":"{\\"a\\": 1}"}\n\n'
+        '{"topic":"t","partition":0,"offset":6,"ts":13,"key":"k","payload":null}\n'
     )
     path.write_text(line, "utf-8")
     assert list(read_captures([path])) == [

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pyflink.common import TypeInformation, Types
-from pyflink.table import Schema
+from pyflink.datastream import KeyedStream
+from pyflink.java_gateway import get_gateway
+from pyflink.table import Schema, StreamTableEnvironment
 
+MAX_PARALLELISM = 120  # what the Kubernetes operator's autoscaler can divide
 POINTERS = "ARRAY<ROW<topic STRING, `partition` INT, first_offset BIGINT, last_offset BIGINT>>"
 _POINTER = Types.ROW_NAMED(
     ["topic", "partition", "first_offset", "last_offset"], [Types.STRING(), Types.INT(), Types.LONG(), Types.LONG()]
@@ -24,6 +27,37 @@ _TYPES = {
 def row_type(columns: Mapping[str, str]) -> TypeInformation:
     """What a Python function says it returns, for columns by name and SQL type."""
     return Types.ROW_NAMED(list(columns), [_TYPES[kind] for kind in columns.values()])
+
+
+def keyed_rows(table_env: StreamTableEnvironment, query: str, data: Mapping[str, str]) -> KeyedStream:
+    """The rows (key INT, data ROW, rt) of a query, keyed without leaving the JVM; a function gets `data`.
+
+    key_by of PyFlink computes its key in a Python stage of its own, so every row would cross twice. This is what it
+    does behind that stage, which takes rows of positional types: those that to_append_stream gives.
+    """
+    types = [Types.INT(), row_type(data), Types.INSTANT()]
+    stream = table_env.to_append_stream(table_env.sql_query(query), Types.ROW_NAMED(["key", "data", "rt"], types))
+    selector = get_gateway().jvm.KeyByKeySelector()
+    keyed = stream._j_data_stream.keyBy(selector, Types.ROW([types[0]]).get_java_type_info())
+    return KeyedStream(keyed, types[1], stream)
+
+
+def spread_keys(shards: int, parallelism: int) -> list[int]:
+    """A key for each shard such that parallel instances get equally many; the first whole numbers would not."""
+    jvm = get_gateway().jvm
+    row = jvm.org.apache.flink.types.Row(1)
+    assign = jvm.org.apache.flink.runtime.state.KeyGroupRangeAssignment.assignKeyToParallelOperator
+    keys: list[int] = []
+    loads = [0] * parallelism
+    candidate = 0
+    while len(keys) < shards:
+        row.setField(0, candidate)
+        instance = assign(row, MAX_PARALLELISM, parallelism)
+        if loads[instance] == min(loads):
+            loads[instance] += 1
+            keys.append(candidate)
+        candidate += 1
+    return keys
 
 
 def timed_schema(columns: Mapping[str, str]) -> Schema:

@@ -19,11 +19,13 @@ from afoot.config import Config
 from afoot.errors import AfootError
 from afoot.runtime.flink_home import flink_home
 from afoot.runtime.java import java_home
+from jobs.findings.crossing import MAX_PARALLELISM
 
 ALWAYS = {
     # Nested rows are not copied between chained steps: no function here keeps its input.
     "pipeline.object-reuse": "true",
     "table.local-time-zone": "UTC",
+    "pipeline.max-parallelism": str(MAX_PARALLELISM),
     # What waits for a Python worker waits at most this long, and in batches that a worker handles in some 100 ms.
     "python.fn-execution.bundle.time": "200",
     "python.fn-execution.bundle.size": "20000",

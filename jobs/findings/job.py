@@ -15,14 +15,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from pyflink.common import Types
-from pyflink.datastream import DataStream
+from pyflink.datastream import DataStream, KeyedStream
 from pyflink.table import StatementSet, StreamTableEnvironment, Table
 
 from afoot.captures import Prepared
 from afoot.config import Config
 from afoot.lake.layout import TABLES, flink_columns
-from jobs.findings.crossing import own_time_schema, row_type, timed_schema
+from jobs.findings.crossing import keyed_rows, own_time_schema, row_type, spread_keys, timed_schema
 from jobs.findings.decode import decode_messages
 from jobs.findings.inventory import CHANGES
 from jobs.findings.judge import JUDGED, Judge
@@ -38,11 +37,12 @@ from jobs.findings.render import (
     version_time,
     watermark,
 )
-from jobs.findings.score import PLACED, ScoreAndPlace
+from jobs.findings.score import PLACED, WINDOW, ScoreAndPlace
 
 KEPT_MS = 62 * 60_000  # placed signals are kept for as long as a request may ask for them: an hour, and two windows
 CAPTURE_TIME = "TO_TIMESTAMP_LTZ(ms, 3)"  # of a record in a prepared capture
 TRANSACTION_TIMEOUT_MS = 900_000  # the most that brokers allow unless told otherwise
+CASE_WINDOWS = "SELECT 0 AS `key`, CAST(ROW(heard) AS ROW<heard STRING>) AS data, rt FROM case_windows"
 FRAMES = {
     "kind": "STRING",
     "shard": "INT",
@@ -84,13 +84,14 @@ def build(
     _sources(table_env, config, outlets, capture, bounded)
     frames = _frames(table_env, config, values, window["window_ms"])
     table_env.create_temporary_view("frames", frames)
-    windows = table_env.to_data_stream(table_env.sql_query(render("03_windows.sql", **values, **window)))
+    keys = spread_keys(config.window.shards + 1, config.flink.parallelism)
+    windows = keyed_rows(table_env, render("03_windows.sql", keys=keys, **values, **window), WINDOW)
     changes = table_env.to_data_stream(table_env.sql_query(render("04_inventory.sql", **values, **window)))
     placed = _placed(windows, changes, config)
     table_env.create_temporary_view("placed", table_env.from_data_stream(placed, timed_schema(PLACED)))
     for statement in statements(render("05_joins.sql", **window)):
         table_env.execute_sql(statement)
-    cases = table_env.to_data_stream(table_env.sql_query("SELECT heard, rt FROM case_windows"))
+    cases = keyed_rows(table_env, CASE_WINDOWS, {"heard": "STRING"})
     judged = _judged(cases, changes, config)
     table_env.create_temporary_view("judged", table_env.from_data_stream(judged, timed_schema(JUDGED)))
     table_env.execute_sql(
@@ -157,20 +158,18 @@ def _frames(table_env: StreamTableEnvironment, config: Config, values: dict[str,
     return table_env.from_data_stream(stream, own_time_schema(FRAMES, "rt"))
 
 
-def _placed(windows: DataStream, changes: DataStream, config: Config) -> DataStream:
+def _placed(windows: KeyedStream, changes: DataStream, config: Config) -> DataStream:
     return (
-        windows.key_by(lambda row: row["shard"], key_type=Types.INT())
-        .connect(changes.broadcast(CHANGES))
+        windows.connect(changes.broadcast(CHANGES))
         .process(ScoreAndPlace(config), row_type(PLACED))
         .name("score and place")
         .uid("score-and-place")
     )
 
 
-def _judged(cases: DataStream, changes: DataStream, config: Config) -> DataStream:
+def _judged(cases: KeyedStream, changes: DataStream, config: Config) -> DataStream:
     return (
-        cases.key_by(lambda row: 0, key_type=Types.INT())
-        .connect(changes.broadcast(CHANGES))
+        cases.connect(changes.broadcast(CHANGES))
         .process(Judge(config), row_type(JUDGED))
         .name("judge")
         .uid("judge")

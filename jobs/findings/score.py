@@ -20,6 +20,7 @@ from jobs.findings.render import RECORD_SEPARATOR, SEPARATOR
 
 END_OF_INPUT = (1 << 63) - 1  # the watermark that follows the last record of a bounded input
 
+WINDOW = {"points": "BIGINT", "bodies": "STRING", "unasked": "STRING"}
 PLACED = {
     "role": "STRING",  # lag, chain, flow, io; tick: a window was evaluated; book: a count for the books
     "victim": "STRING",
@@ -35,7 +36,7 @@ PLACED = {
 class ScoreAndPlace(KeyedBroadcastProcessFunction):  # type: ignore[misc]
     """Signals of a window, when the next one has closed: a counter's window needs the sample behind its end.
 
-    Input: rows (shard, bodies, unasked), timestamped with the end of their window; output: rows of PLACED, timestamped
+    Input: rows (points, bodies, unasked), timestamped with the end of their window; output: rows of PLACED, timestamped
     with the end of the window after theirs.
     """
 
@@ -69,18 +70,22 @@ class ScoreAndPlace(KeyedBroadcastProcessFunction):  # type: ignore[misc]
             pending[start_ms] = (value["bodies"], value["points"])
             self.shard.update((pending, state))
             ctx.timer_service().register_event_time_timer(end_ms + self.size_ms - 1)
+            # The window before, too, if it had no samples of this shard: those around it may bracket it all the same.
+            ctx.timer_service().register_event_time_timer(end_ms - 1)
 
     def on_timer(self, timestamp: int, ctx: Any) -> Iterator[Row]:
         start_ms = timestamp + 1 - 2 * self.size_ms
         end_ms = start_ms + self.size_ms
         pending, state = self.shard.value()
-        if start_ms not in pending:
+        silent = end_ms in pending and state.window_ms is not None and state.window_ms < start_ms
+        if start_ms not in pending and not silent:
             return
-        bodies, points = pending.pop(start_ms)
+        bodies, points = pending.pop(start_ms, ("", 0))
         if ctx.timer_service().current_watermark() == END_OF_INPUT:
             # The input ended before the window could close: it stays open, and its points are counted as such.
             self.shard.update((pending, state))
-            yield self._book("", "open", points, None, end_ms)
+            if points:
+                yield self._book("", "open", points, None, end_ms)
             return
         graph = self.inventory.graph(ctx.get_broadcast_state(CHANGES))
         next_bodies, _ = pending.get(end_ms, (None, 0))
