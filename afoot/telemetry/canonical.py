@@ -22,7 +22,7 @@ from afoot.telemetry.rows import (
     Stats,
 )
 from afoot.telemetry.transports import transport
-from afoot.telemetry.values import Malformed, Refused, body, checked_ns, count, epoch_ns, integer, name, number
+from afoot.telemetry.values import Malformed, Refused, body, checked_ns, count, epoch_ns, integer, name, number, short
 
 Reader = Callable[[list[Any], str], Decoded]
 SCHEMAS = {
@@ -114,7 +114,7 @@ def _points(found: list[Any], format_name: str, cache: LabelCache) -> Decoded:
 def _log(item: Mapping[str, Any], cache: LabelCache) -> LogRecord:
     return LogRecord(
         checked_ns(integer(item["time_ns"], "time_ns"), "time_ns"),
-        _text(_given(item, "severity", ""), "severity"),
+        short(_text(_given(item, "severity", ""), "severity"), "severity"),
         body(_text(item["body"], "body")),
         _labels(item["labels"], cache),
     )
@@ -138,7 +138,7 @@ def _flow(item: Mapping[str, Any], cache: LabelCache) -> FlowRecord:
         _known(item.get("sampling_rate"), "sampling_rate"),
         _known(item.get("source_as"), "source_as"),
         _known(item.get("destination_as"), "destination_as"),
-        _text(_given(item, "sampler", ""), "sampler"),
+        short(_text(_given(item, "sampler", ""), "sampler"), "sampler"),
         _labels(_given(item, "labels", {}), cache),
     )
 

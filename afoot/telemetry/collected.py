@@ -43,7 +43,7 @@ class Collected:
             reason = f"{error.args[0]} is missing"
         else:
             reason = f"a field is of the wrong kind: {error}"
-        self.refused.append(f"{where}: {reason}")
+        self.refused.append(f"{where}: {reason}"[: limits.REASON_CHARS])
         self.check()
 
     def check(self, more: int = 0) -> None:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from afoot.telemetry.rows import FlowRecord, Labels
 from afoot.telemetry.transports import transport
-from afoot.telemetry.values import Refused, checked_ns, count, label, name
+from afoot.telemetry.values import Refused, checked_ns, count, name, short
 
 
 class Names(NamedTuple):
@@ -45,7 +45,7 @@ def flow(record: Mapping[str, Any], names: Names, start_ns: int, end_ns: int, la
         sampling_rate=count(field(names.sampling_rate, 0), names.sampling_rate) or None,
         source_as=count(field(names.source_as, 0), names.source_as) or None,
         destination_as=count(field(names.destination_as, 0), names.destination_as) or None,
-        sampler=label(field(names.sampler, "")),
+        sampler=short(field(names.sampler, ""), "the sampler"),
         labels=labels,
     )
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from afoot.telemetry.labelsets import LabelCache
 from afoot.telemetry.rows import Labels
-from afoot.telemetry.values import label
+from afoot.telemetry.values import label, short
 
 Path = tuple[str, ...]
 _SYSLOG = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
@@ -40,4 +40,4 @@ def syslog_severity(sent: Any) -> str:
         return _SYSLOG[int(sent)]
     if type(sent) is int and 0 <= sent <= 7:
         return _SYSLOG[sent]
-    return label(sent)
+    return short(sent, "severity")

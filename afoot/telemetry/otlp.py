@@ -16,10 +16,10 @@ from afoot.errors import DecodeError
 from afoot.telemetry import limits
 from afoot.telemetry.collected import UNREADABLE, Collected
 from afoot.telemetry.labelsets import LabelCache
-from afoot.telemetry.payload import shown
+from afoot.telemetry.payload import shown, shown_keys
 from afoot.telemetry.rows import Decoded, FlowRecord, Labels, LogRecord, MetricKind, MetricPoint, Row
 from afoot.telemetry.transports import transport
-from afoot.telemetry.values import Malformed, Refused, body, checked_ns, count, integer, label, name, number
+from afoot.telemetry.values import Malformed, Refused, body, checked_ns, count, integer, label, name, number, short
 
 Json = dict[str, Any]
 
@@ -75,7 +75,7 @@ class Reader:
 
     def _resources(self, document: object, outer: str, inner: str) -> list[tuple[_Resource, list[Any]]]:
         if not isinstance(document, dict) or outer not in document:
-            found = f"keys {sorted(document)[:5]}" if isinstance(document, dict) else shown(document)
+            found = f"keys {shown_keys(document)}" if isinstance(document, dict) else shown(document)
             raise DecodeError(f"{self._format}: found {found}; an object with {outer!r} is expected")
         try:
             return [(self._resource(_get(item, "resource")), _list(item, inner)) for item in _list(document, outer)]
@@ -100,7 +100,7 @@ class Reader:
                 read(metric_name, unit, _kind(data_kind, data), points, resource, collected)
                 return
         raise Malformed(
-            f"it has keys {sorted(metric)[:8]}; gauge, sum, histogram, exponentialHistogram or summary is expected"
+            f"it has keys {shown_keys(metric)}; gauge, sum, histogram, exponentialHistogram or summary is expected"
         )
 
     def _numbers(
@@ -273,7 +273,7 @@ class Reader:
         event = record.get("eventName") or ""
         content = _plain(record.get("body"))
         labels = self._point_labels(resource, record, "event.name" if event else "", name(event) if event else "")
-        return LogRecord(_record_time(record), label(severity), body(label(content)), labels)
+        return LogRecord(_record_time(record), short(severity, "severity"), body(label(content)), labels)
 
     def _flow(self, resource: _Resource, record: Json) -> FlowRecord:
         found = {key: _plain(value) for key, value in self._pairs(record.get("attributes"))}
@@ -293,7 +293,7 @@ class Reader:
             sampling_rate=count(found.pop("network.flow.sampling_rate", 0), "network.flow.sampling_rate") or None,
             source_as=count(found.pop("source.as.number", 0), "source.as.number") or None,
             destination_as=count(found.pop("destination.as.number", 0), "destination.as.number") or None,
-            sampler=label(found.pop("network.flow.sampler_address", "")),
+            sampler=short(found.pop("network.flow.sampler_address", ""), "network.flow.sampler_address"),
             labels=self._point_labels(resource, {}),
         )
 
@@ -335,6 +335,8 @@ def _list(value: Any, key: str) -> list[Any]:
         return _EMPTY
     if not isinstance(found, list):
         raise Malformed(f"{key} is {shown(found)}; an array is expected")
+    if len(found) > limits.ROWS:
+        raise Refused(f"{key} has {len(found)} items; at most {limits.ROWS} are read")
     return found
 
 
@@ -404,7 +406,7 @@ def _plain(value: Any, depth: int = 0) -> Any:
                 name(_get(pair, "key"), "a key"): _plain(pair.get("value"), depth + 1)
                 for pair in _list(content, "values")
             }
-    raise Malformed(f"a value has keys {sorted(value)[:3]}; an AnyValue such as stringValue is expected")
+    raise Malformed(f"a value has keys {shown_keys(value)}; an AnyValue such as stringValue is expected")
 
 
 def _bounds_and_counts(point: Json) -> list[tuple[float, int]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 import orjson
@@ -21,6 +21,7 @@ _CONFLUENT_HEADER = 5  # a zero byte and the schema's id in four
 _SURROGATES = re.compile(
     r"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
 )
+_BLANKS = re.compile(r"[ \t\r\n]+")
 _ZSTD_STEP = 512  # compressed bytes at a time: a block of four bytes may become 128 KiB
 
 
@@ -114,6 +115,12 @@ def shown(value: object) -> str:
     return repr(value)
 
 
+def shown_keys(found: Mapping[str, object]) -> str:
+    """The first keys of an object, for a reason."""
+    keys = sorted(found)
+    return ", ".join(map(shown, keys[:6])) + (f" and {len(keys) - 6} more" if len(keys) > 6 else "") or "none"
+
+
 def _gunzip(value: bytes, format_name: str) -> bytes:
     parts: list[bytes] = []
     size = 0
@@ -188,8 +195,8 @@ def _many(value: bytes, format_name: str, error: orjson.JSONDecodeError) -> list
     found: list[Any] = []
     position = 0
     while True:
-        while position < len(source) and source[position] in " \t\r\n":
-            position += 1
+        blanks = _BLANKS.match(source, position)
+        position = blanks.end() if blanks else position
         if position == len(source):
             break
         try:

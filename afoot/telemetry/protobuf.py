@@ -78,6 +78,8 @@ def read(value: bytes, table: Table, start: int = 0, end: int | None = None, dep
                     items = found.get(key)
                     if items is None:
                         items = found[key] = []
+                    elif len(items) > limits.ROWS:
+                        raise Broken(f"field {tag >> 3} at byte {tag_at} is repeated over {limits.ROWS} times")
                     kind = kind[0]
                     if kind == "raw":
                         if wire_type != _LENGTH:

@@ -7,7 +7,7 @@ from typing import Any
 
 from afoot.telemetry.rows import FlowRecord, Labels, MetricKind
 from afoot.telemetry.transports import transport
-from afoot.telemetry.values import Malformed, checked_ns, count, epoch_ns, label, name
+from afoot.telemetry.values import Malformed, checked_ns, count, epoch_ns, name, short
 
 # What the prometheus input (metric_version 1) names the one field of a metric by its type.
 _BARE_FIELDS: Mapping[str, MetricKind] = {"value": "unknown", "gauge": "gauge", "counter": "cumulative"}
@@ -53,7 +53,7 @@ def flow(tags: Mapping[str, Any], fields: Mapping[str, Any], time_ns: int) -> Fl
         sampling_rate=count(next((fields[key] for key in _SAMPLING if key in fields), 0), "sampling_interval") or None,
         source_as=count(fields.get("bgp_src_as", 0), "bgp_src_as") or None,
         destination_as=count(fields.get("bgp_dst_as", 0), "bgp_dst_as") or None,
-        sampler=label(tags.get("source", "")),
+        sampler=short(tags.get("source", ""), "source"),
         labels=Labels.of({}),
     )
 

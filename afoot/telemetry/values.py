@@ -156,6 +156,14 @@ def name(value: object, what: str = "name") -> str:
     return value
 
 
+def short(value: Any, what: str) -> str:
+    """What is no label but as short as one, as text."""
+    text = label(value)
+    if len(text) > limits.NAME_CHARS:
+        raise Refused(f"{what} has {len(text)} characters; at most {limits.NAME_CHARS} are allowed")
+    return text
+
+
 def body(value: str) -> str:
     """A log's body, if it is not over the limit."""
     if len(value) > limits.BODY_CHARS:

@@ -116,9 +116,9 @@ def test_units(unit: str | None, ucum: str) -> None:
         ({"timestamp": 0}, "line 2: timestamp is missing (0)"),
         ({"timestamp": None}, "line 2: timestamp is nothing; an epoch time is expected"),
         ({"dimensions": []}, "line 2: dimensions are an array; an object is expected"),
-        ({"dimensions": {"VolumeId": 7}}, "line 2: VolumeId is 7; text is expected"),
+        ({"dimensions": {"VolumeId": 7}}, "line 2: 'VolumeId' is 7; text is expected"),
         ({"dimensions": {"VolumeId": []}}, "line 2: account_id, region, namespace and dimensions must be text"),
-        ({"region": None}, "line 2: cloud.region is nothing; text is expected"),
+        ({"region": None}, "line 2: 'cloud.region' is nothing; text is expected"),
         ({"metric_name": ""}, "line 2: metric_name is ''; text is expected"),
     ],
 )

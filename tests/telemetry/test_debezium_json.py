@@ -296,7 +296,7 @@ def test_a_key_change_is_a_delete_and_an_insert() -> None:
     moved = {**ENTITY, "id": "vm:backup-2"}
     found = decode(envelope("d", "entity"), KEY) + decode(envelope("c", "entity", moved), {"id": "vm:backup-2"})
     assert [(change.op, change.key) for change in found] == [("delete", ("vm:backup",)), ("upsert", ("vm:backup-2",))]
-    assert "the message's key {'id': 'vm:backup'} is not the row's" in dead(envelope("u", "entity", moved), KEY)
+    assert "is not the row's" in dead(envelope("u", "entity", moved), KEY)
 
 
 @pytest.mark.parametrize(

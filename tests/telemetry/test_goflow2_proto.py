@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from afoot.errors import DecodeError
+from afoot.telemetry import limits
 from afoot.telemetry.rows import FlowRecord
 from tests.telemetry.support import dead, decode, labels, rows, sample, steady
 
@@ -142,3 +143,7 @@ def test_changed_goflow2_bytes_end_as_rows_or_reasons(data: st.DataObject) -> No
         assert str(error).startswith("goflow2_proto: ")
     else:
         assert len(decoded.rows) + len(decoded.refused) == 1
+
+
+def test_too_many_flows_are_dead_before_they_fill_the_memory() -> None:
+    assert "at most 200000 a message are read" in dead("goflow2_proto", b"\x02\x08\x01" * (limits.ROWS + 1))

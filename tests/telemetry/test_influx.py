@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from afoot.errors import DecodeError, UsageError
-from afoot.telemetry import formats
+from afoot.telemetry import formats, limits
 from afoot.telemetry.rows import FlowRecord, MetricPoint
 from tests.telemetry.support import RECORD_MS, dead, decode, labels, rows, sample, steady
 
@@ -247,3 +247,12 @@ def test_any_text_ends_as_rows_or_reasons(text: str) -> None:
         assert str(error).startswith("influx: ")
     else:
         assert all(decoded.refused)
+
+
+def test_lines_over_the_limits() -> None:
+    long = decode("influx", b"ok f=1 5\nm f=" + b"1" * limits.LINE_CHARS, "metrics")
+    assert len(long.rows) == 1
+    assert "at most 1048576 a line are read" in long.refused[0]
+    assert "a text in quotes has no end" in dead("influx", b'm f="' + b"\n" * limits.LINE_CHARS, "metrics")
+
+    assert "at most 200000 a message are read" in dead("influx", b"m f=1 5\n" * (limits.ROWS + 1), "metrics")

@@ -199,7 +199,7 @@ def test_one_bad_point_costs_no_other() -> None:
     assert decoded.refused == [
         "metric 'm' point 1: found 'point'; an object is expected",
         "metric 'm' point 2: asDouble is 'NaN'; finite numbers only",
-        "metric 1: it has keys ['name', 'trend']; gauge, sum, histogram, exponentialHistogram or summary is expected",
+        "metric 1: it has keys 'name', 'trend'; gauge, sum, histogram, exponentialHistogram or summary is expected",
         "metric 2: found 7; an object is expected",
         "metric 3: name is nothing; text is expected",
     ]
@@ -357,8 +357,8 @@ def test_summaries() -> None:
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
-        (b"{}", "found keys []; an object with 'resourceMetrics' is expected"),
-        (b'{"resourceLogs": []}', "found keys ['resourceLogs']"),
+        (b"{}", "found keys none; an object with 'resourceMetrics' is expected"),
+        (b'{"resourceLogs": []}', "found keys 'resourceLogs'; an"),
         (b"[]", "found an array"),
         (b'{"resourceMetrics": {}}', "resourceMetrics is an object; an array is expected"),
         (b'{"resourceMetrics": [7]}', "found 7; an object is expected"),

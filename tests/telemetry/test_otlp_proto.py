@@ -230,3 +230,7 @@ def test_changed_bytes_end_as_rows_or_reasons(data: st.DataObject) -> None:
         decode("otlp_proto", bytes(value), "metrics")
     except DecodeError as error:
         assert str(error).startswith("otlp_proto: ")
+
+
+def test_too_many_of_anything_are_dead_before_they_fill_the_memory() -> None:
+    assert "is repeated over 200000 times" in dead("otlp_proto", b"\x0a\x00" * (limits.ROWS + 2), "metrics")

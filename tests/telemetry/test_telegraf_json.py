@@ -60,8 +60,8 @@ def test_fields_of_other_kinds() -> None:
         ({"timestamp": None}, "metric 1: timestamp is nothing; an epoch time is expected"),
         ({"tags": 5}, "metric 1: tags are 5; an object is expected"),
         ({"fields": 5}, "metric 1: a field is of the wrong kind"),
-        ({"fields": {"f": None}}, "metric 1: f is nothing, not a number"),
-        ({"fields": {"f": float("nan")}}, "metric 1: f is nan; finite numbers only"),
+        ({"fields": {"f": None}}, "metric 1: 'f' is nothing, not a number"),
+        ({"fields": {"f": float("nan")}}, "metric 1: 'f' is nan; finite numbers only"),
         ({"name": 5}, "metric 1: name is 5; text is expected"),
     ],
 )

@@ -96,7 +96,7 @@ def test_vpc_intervals_without_a_flow() -> None:
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        (V2 + " 5", "line 2: 15 words; 14 fields are expected: version account-id"),
+        (V2 + " 5", "line 2: 15 words; 14 fields are expected: 'version account-id"),
         (V2.replace(" 4249 ", " -1 "), "line 2: bytes is -1; 0 to 2^64-1 is allowed"),
         (V2.replace(" 4249 ", " many "), "line 2: bytes is 'many', not an integer"),
         (V2.replace(" 4249 ", " - "), "line 2: bytes is nothing, not an integer"),

@@ -105,6 +105,6 @@ def _labels(record: dict[str, Any], cache: LabelCache) -> Labels:
         }
         for label_name, text in mapping.items():
             if type(text) is not str:
-                raise Malformed(f"{label_name} is {shown(text)}; text is expected")
+                raise Malformed(f"{shown(label_name)} is {shown(text)}; text is expected")
         labels = cache.add(key, mapping)
     return labels

@@ -46,6 +46,7 @@ def _points(values: dict[str, Any], as_rates: bool, cache: LabelCache, where: st
     numbers, types, sources = (_array(values, key) for key in ("values", "dstypes", "dsnames"))
     if not len(numbers) == len(types) == len(sources):
         raise Malformed(f"{len(numbers)} values, {len(types)} dstypes and {len(sources)} dsnames; as many are expected")
+    collected.check(len(numbers))
     time_ns = epoch_ns(values["time"], 1)
     labels = _labels(values, cache)
     for value, source_type, source in zip(numbers, types, sources, strict=True):

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from afoot.errors import DecodeError
 from afoot.telemetry.inventory import TABLES, heartbeat, key_of, removed, table_of, upserted
-from afoot.telemetry.payload import document, parse, shown
+from afoot.telemetry.payload import document, parse, shown, shown_keys
 from afoot.telemetry.rows import Decoded, InventoryChange, Message
 from afoot.telemetry.values import Refused, epoch_ns, integer
 
@@ -66,7 +66,7 @@ def _inventory_change(change: Change) -> InventoryChange:
     if change.op == "delete":
         return removed(table, change.key, change.time_ms)
     if change.key and key_of(table, change.key) != key_of(table, {**change.key, **change.row}):
-        raise Refused(f"the message's key {change.key} is not the row's")
+        raise Refused(f"the message's key {shown(str(change.key))} is not the row's")
     return upserted(table, change.row, change.time_ms, change.snapshot)
 
 
@@ -100,7 +100,7 @@ def _unwrapped(value: dict[str, Any], key: dict[str, Any], topic: str) -> Change
     if type(table) is not str:
         raise Refused(
             f"nothing says which table it is of: add.fields=op,source.table,source.ts_ms gives __source_table; "
-            f"it has {sorted(value)[:8]}"
+            f"it has {shown_keys(value)}"
         )
     sent_time = value.get("__source_ts_ms")
     if sent_time is None:

@@ -13,7 +13,7 @@ from afoot.telemetry.collected import UNREADABLE, Collected
 from afoot.telemetry.flows import Names, address, flow
 from afoot.telemetry.formats import Decoder
 from afoot.telemetry.labelsets import LabelCache
-from afoot.telemetry.payload import received
+from afoot.telemetry.payload import check_rows, received
 from afoot.telemetry.protobuf import Broken, Table, read, varint
 from afoot.telemetry.rows import Decoded, FlowRecord, Message
 
@@ -102,6 +102,7 @@ def _spans(value: bytes) -> list[tuple[int, int]]:
         if not size or position > len(value):
             raise Broken(f"a flow of {size} bytes at byte {start}, where {len(value) - start} are left")
         spans.append((start, position))
+        check_rows(len(spans), _FORMAT)
     return spans
 
 

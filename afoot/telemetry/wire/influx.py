@@ -10,14 +10,14 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from afoot.errors import UsageError
-from afoot.telemetry import telegraf
+from afoot.errors import DecodeError, UsageError
+from afoot.telemetry import limits, telegraf
 from afoot.telemetry.collected import UNREADABLE, Collected
 from afoot.telemetry.formats import Decoder
 from afoot.telemetry.labelsets import LabelCache
-from afoot.telemetry.payload import shown, text, unpacked
+from afoot.telemetry.payload import check_rows, shown, text, unpacked
 from afoot.telemetry.rows import Decoded, Labels, Message, MetricPoint
-from afoot.telemetry.values import Malformed, epoch_ns, integer, name, number
+from afoot.telemetry.values import Malformed, Refused, epoch_ns, integer, name, number
 
 KINDS = ("metrics", "flows")
 OPTIONS = {"precision": "unit of the times: ns (unless told otherwise), us, ms or s"}
@@ -27,6 +27,7 @@ _LINE = re.compile(r'((?:[^ \\]|\\.|\\$)+) +((?:[^ "\\]|\\.|"(?:[^"\\]|\\.)*")+)
 _FIELD = re.compile(r'((?:[^=\\]|\\.)+)=("(?:[^"\\]|\\.)*"|[^,"]+)(?:,|$)', re.DOTALL)
 _COMMA = re.compile(r"((?:[^,\\]|\\.|\\$)*)(?:,|$)", re.DOTALL)
 _EQUALS = re.compile(r"((?:[^=\\]|\\.)+)=((?:[^\\]|\\.|\\$)*)", re.DOTALL)
+_ANY_ESCAPED = re.compile(r"\\.", re.DOTALL)
 _ESCAPED = re.compile(r"\\([,= ])")
 _ESCAPED_IN_TEXT = re.compile(r'\\(["\\])')
 _TRUE = ("t", "T", "true", "True", "TRUE")
@@ -73,13 +74,14 @@ class _Reader:
         self, series: str, fields: list[tuple[str, str]], time_ns: int, index: int, collected: Collected
     ) -> None:
         labels = self._labels(series)
+        collected.check(len(fields))
         measurement = name(_measurement(series), "the measurement")
         for key, value in fields:
             if value[0] == '"':
                 continue
             try:
                 metric_name, kind = telegraf.series(measurement, key)
-                point = MetricPoint(metric_name, "", kind, labels, time_ns, number(_typed(value), key))
+                point = MetricPoint(metric_name, "", kind, labels, time_ns, number(_typed(value), shown(key)))
                 collected.rows.append(point)
             except UNREADABLE as error:
                 collected.refuse(f"line {index}", error)
@@ -91,29 +93,35 @@ class _Reader:
 def _lines(source: str) -> list[str]:
     """Lines that are neither empty nor comments; a text in quotes may hold line ends."""
     found: list[str] = []
-    open_text = ""
+    parts: list[str] = []  # of a line whose text in quotes is open
+    size = 0
     for line in source.split("\n"):
-        if open_text or '"' in line:
-            line = f"{open_text}\n{line}" if open_text else line
-            if _is_open(line):
-                open_text = line
+        if parts or '"' in line:
+            parts.append(line)
+            size += len(line) + 1
+            if size > limits.LINE_CHARS:
+                raise DecodeError(f"{_FORMAT}: a text in quotes has no end after {size} characters")
+            if _quotes(line) % 2 == (len(parts) == 1):
                 continue
-            open_text = ""
+            line = "\n".join(parts)
+            parts, size = [], 0
         line = line.strip("\r ")
         if line and line[0] != "#":
             found.append(line)
-    if open_text:
-        found.append(open_text)
+            check_rows(len(found), _FORMAT)
+    if parts:
+        found.append("\n".join(parts))
     return found
 
 
-def _is_open(line: str) -> bool:
-    quotes = line.count('"') if "\\" not in line else re.sub(r"\\.", "", line, flags=re.DOTALL).count('"')
-    return quotes % 2 == 1
+def _quotes(line: str) -> int:
+    return line.count('"') if "\\" not in line else _ANY_ESCAPED.sub("", line).count('"')
 
 
 def _parts(line: str) -> tuple[str, list[tuple[str, str]], str]:
     """Measurement and tags, fields, time; the last is empty where there is none."""
+    if len(line) > limits.LINE_CHARS:
+        raise Refused(f"it has {len(line)} characters; at most {limits.LINE_CHARS} a line are read")
     if "\\" not in line and '"' not in line:
         parts = line.split()
         if not 2 <= len(parts) <= 3:

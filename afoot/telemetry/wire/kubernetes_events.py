@@ -14,7 +14,7 @@ from afoot.telemetry.formats import Decoder
 from afoot.telemetry.labelsets import LabelCache
 from afoot.telemetry.payload import documents
 from afoot.telemetry.rows import Decoded, LogRecord, Message
-from afoot.telemetry.values import Malformed, body, label, rfc3339_ns
+from afoot.telemetry.values import Malformed, body, label, rfc3339_ns, short
 
 KINDS = ("logs",)
 OPTIONS: dict[str, str] = {}
@@ -51,7 +51,7 @@ def make(kind: str, options: dict[str, str]) -> Decoder:
         paths = {**_LABELS, own: ("involvedObject", "name")} if own else _LABELS
         return LogRecord(
             rfc3339_ns(logs.first(event, *_TIMES), "lastTimestamp"),
-            label(event.get("type")),
+            short(event.get("type"), "type"),
             body(label(event["message"])),
             logs.labels(event, paths, cache),
         )

@@ -54,13 +54,14 @@ def _points(metric: dict[str, Any], per_second: int, cache: LabelCache, where: s
     measurement = name(metric["name"])
     time_ns = epoch_ns(metric["timestamp"], per_second, "timestamp")
     labels = _labels(metric.get("tags") or {}, cache)
+    collected.check(len(metric["fields"]))
     for field, value in metric["fields"].items():
         if type(value) is str:
             continue
         try:
             metric_name, kind = telegraf.series(measurement, field)
             sent = int(value) if type(value) is bool else value
-            collected.rows.append(MetricPoint(metric_name, "", kind, labels, time_ns, number(sent, field)))
+            collected.rows.append(MetricPoint(metric_name, "", kind, labels, time_ns, number(sent, shown(field))))
         except UNREADABLE as error:
             collected.refuse(where, error)
 

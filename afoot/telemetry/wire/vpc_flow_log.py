@@ -74,7 +74,7 @@ def _lines(value: bytes) -> list[str]:
 
 def _flow(words: list[str], fields: list[str], cache: LabelCache) -> FlowRecord | None:
     if len(words) != len(fields):
-        raise Malformed(f"{len(words)} words; {len(fields)} fields are expected: {' '.join(fields)}")
+        raise Malformed(f"{len(words)} words; {len(fields)} fields are expected: {shown(' '.join(fields))}")
     record: dict[str, Any] = {field: word for field, word in zip(fields, words, strict=True) if word != _ABSENT}
     status = record.get("log-status", "OK")
     if status == "NODATA":
