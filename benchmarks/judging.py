@@ -1,0 +1,181 @@
+"""Findings against the truth of a capture: what is right of each answer, and in words what is wrong."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+Row = Mapping[str, Any]
+Truth = Mapping[str, Any]
+
+ANSWERS = ("culprit", "victim", "volume", "schedule", "period")
+SHARE_TOLERANCE = 0.15
+PHASE_TOLERANCE_S = 300  # and at most a tenth of the period: how far a run may lie off its beat
+
+
+@dataclass
+class Judgement:
+    """Of one capture: which answers are right, and whether the scenario's own criterion is met."""
+
+    answers: dict[str, bool]
+    criterion: bool = True
+    wrong: list[str] = field(default_factory=list)
+
+    @property
+    def right(self) -> bool:
+        """Whether all is as it must be."""
+        return self.criterion and all(self.answers.values())
+
+    def check(self, holds: bool, otherwise: str) -> None:
+        """A part of the scenario's criterion."""
+        if not holds:
+            self.criterion = False
+            self.wrong.append(otherwise)
+
+
+def judge(truth: Truth, findings: Iterable[Row], evidence: Iterable[Row]) -> Judgement:
+    """Judges the rows of a lake, all revisions, by the columns that the lake has.
+
+    The answers are those of every finding that must appear; the criterion is that nothing else above info appears and
+    what the scenario is about: shares, who is cleared, who is unknown, who is never named.
+    """
+    latest = _latest(findings)
+    heard = _last_heard(evidence)
+    found = Judgement({answer: True for answer in ANSWERS})
+    expected = truth["expected"]
+    matched: list[Row] = []
+    for entry in expected:
+        finding = _match(entry, latest, expected)
+        if finding is None:
+            found.answers = {answer: False for answer in ANSWERS}
+            found.wrong.append(f"no {entry['kind']} by {entry['culprit']} on {entry['victim']}")
+            continue
+        matched.append(finding)
+        for answer, wrong in _answers(entry, finding).items():
+            if wrong:
+                found.answers[answer] = False
+                found.wrong.append(wrong)
+        _check_expected(found, entry, finding, heard.get(finding["finding_id"], []))
+    known = {finding["finding_id"] for finding in matched}
+    for finding in latest:
+        stray = finding["finding_id"] not in known and not _harmless(finding, truth, matched)
+        found.check(not stray, f"not expected: {told(finding)}")
+    _check_hearings(found, truth, latest, matched, heard)
+    return found
+
+
+def told(finding: Row) -> str:
+    """A finding in a line."""
+    who = f"{finding['kind']} by {finding['culprit_entity']} via {finding['culprit_via']} on {finding['victim_entity']}"
+    return f"{finding['severity']} {who} ({finding['state']})"
+
+
+def _latest(findings: Iterable[Row]) -> list[Row]:
+    by_id: dict[str, Row] = {}
+    for finding in findings:
+        known = by_id.get(finding["finding_id"])
+        if known is None or (finding["as_of"], finding["revision"]) > (known["as_of"], known["revision"]):
+            by_id[finding["finding_id"]] = finding
+    return [by_id[name] for name in sorted(by_id)]
+
+
+def _last_heard(evidence: Iterable[Row]) -> dict[str, list[Row]]:
+    """The evidence of the last revision of each finding that has any."""
+    by_id: dict[str, dict[int, list[Row]]] = defaultdict(lambda: defaultdict(list))
+    for row in evidence:
+        by_id[row["finding_id"]][row["revision"]].append(row)
+    return {name: revisions[max(revisions)] for name, revisions in by_id.items()}
+
+
+def _match(entry: Truth, latest: Sequence[Row], expected: Sequence[Truth]) -> Row | None:
+    """The finding that tells what must be found: the one with most of its fields, no other's."""
+    others = {(e["kind"], e["culprit"]) for e in expected if e is not entry}
+    best: Row | None = None
+    best_count = 0
+    for finding in latest:
+        if finding["kind"] != entry["kind"] or (finding["kind"], finding["culprit_entity"]) in others:
+            continue
+        count = sum(
+            finding[column] == entry[name]
+            for column, name in (("culprit_entity", "culprit"), ("victim_entity", "victim"), ("culprit_via", "via"))
+        )
+        if count > best_count:
+            best, best_count = finding, count
+    return best
+
+
+def _answers(entry: Truth, finding: Row) -> dict[str, str]:
+    """Each answer with what is wrong about it, "" where it is right."""
+    found = {}
+    for answer, column, name in (
+        ("culprit", "culprit_entity", "culprit"),
+        ("victim", "victim_entity", "victim"),
+        ("volume", "culprit_via", "via"),
+        ("schedule", "schedule_id", "schedule"),
+    ):
+        said, meant = finding[column], entry[name]
+        found[answer] = "" if said == meant else f"{answer} {said}, truth {meant}"
+    found["period"] = _period(entry, finding)
+    return found
+
+
+def _period(entry: Truth, finding: Row) -> str:
+    said, phase = finding["recurrence_period_s"], finding["recurrence_phase_s"]
+    meant = entry["period_s"]
+    if meant is None:
+        return ""  # runs too few to tell, or none that recur by design
+    if said != meant:
+        return f"period {said} s, truth {meant} s"
+    off = abs((phase - entry["phase_s"] + meant / 2) % meant - meant / 2)
+    if off > min(PHASE_TOLERANCE_S, meant / 10):
+        return f"phase {phase} s, truth {entry['phase_s']} s of {meant} s"
+    return ""
+
+
+def _check_expected(found: Judgement, entry: Truth, finding: Row, rows: Sequence[Row]) -> None:
+    state, confidence = finding["state"], finding["confidence"]
+    found.check(entry["state"] in ("any", state), f"{state} at the end, truth {entry['state']}")
+    limit = entry["max_confidence"]
+    found.check(limit == 1.0 or confidence < limit, f"confidence {confidence:.2f}, at most {limit} is honest")
+    if finding["culprit_entity"] and entry["victim"] and entry["shares"] and limit == 1.0:
+        shares = {row["entity"]: row["share"] for row in rows if row["share"] is not None}
+        for entity, meant in entry["shares"].items():
+            said = shares.get(entity, 0.0)
+            off = abs(said - meant)
+            found.check(off <= SHARE_TOLERANCE, f"share of {entity} {said:.2f}, truth {meant:.2f}")
+
+
+def _harmless(finding: Row, truth: Truth, matched: Sequence[Row]) -> bool:
+    """Whether a finding that nobody expects may be there all the same."""
+    if finding["severity"] == "info":
+        return True
+    if finding["kind"] in truth["allowed"]:
+        return True
+    return finding["state"] == "superseded" and finding["superseded_by"] in {f["finding_id"] for f in matched}
+
+
+def _check_hearings(
+    found: Judgement, truth: Truth, latest: Sequence[Row], matched: Sequence[Row], heard: Mapping[str, Sequence[Row]]
+) -> None:
+    accused = {finding["culprit_entity"] for finding in latest}
+    rulings: dict[str, set[str]] = defaultdict(set)
+    for rows in heard.values():
+        for row in rows:
+            rulings[row["entity"]].add(row["verdict"])
+    accused |= {entity for entity, verdicts in rulings.items() if verdicts & {"culprit", "contributor"}}
+    for entity in truth["never_named"]:
+        found.check(entity not in accused, f"{entity} is named, and has nothing to do with it")
+    for entity in truth["unknown"]:
+        found.check("cleared" not in rulings[entity], f"{entity} is cleared without data")
+    for finding in matched:
+        if finding["victim_entity"] is None:
+            continue
+        of_finding = {row["entity"]: row["verdict"] for row in heard.get(finding["finding_id"], ())}
+        for entity in truth["cleared"]:
+            verdict = of_finding.get(entity, "not heard")
+            found.check(verdict == "cleared", f"{entity} is {verdict} for {finding['kind']}, truth cleared")
+        for entity in truth["unknown"]:
+            verdict = of_finding.get(entity, "not heard")
+            found.check(verdict in ("unknown", "culprit"), f"{entity} is {verdict}, truth unknown")
