@@ -177,10 +177,10 @@ def _rule_on(scene: Scene, hop: Hop, hearing: Hearing, tallies: Mapping[str, Tal
     signal = hearing.input if hearing.input else (deciding or hearing.deciding)[0]
     windows = episode.chain_windows
     heard = tallies[signal].count if signal in tallies else 0
-    if not windows or heard < rules.heard.to_clear * windows:
+    if not windows or heard < rules.heard.to_clear_chain * windows:
         return "unknown", f"no {signal} in {windows - heard} of {windows} windows: neither accused nor cleared", signal
     mean = tallies[signal].mean()
-    if tallies[signal].judged < rules.heard.to_clear * windows:
+    if tallies[signal].judged < rules.heard.to_clear_chain * windows:
         return "unknown", f"{measured(mean)}: neither accused nor cleared", signal
     unready = episode.unready.get(hop.entity)
     if unready:

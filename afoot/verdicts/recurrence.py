@@ -12,6 +12,7 @@ from afoot.verdicts.rules import MINUTE_MS, RecurrenceRule
 # Periods that people choose; one of them is taken where the data cannot tell it from the fitted one.
 USUAL_MINUTES = (5, 6, 10, 12, 15, 20, 30, 60, 120, 180, 240, 360, 480, 720, 1440, 10080)
 MOST_SKIPPED = 3  # beats between two neighbouring runs that are tried when periods are guessed
+LATEST, UNCLEAR = 4, 0.75  # runs that a later half needs at least, and the score of the whole that it is heard below
 STARTS = 10  # runs from which a beat is laid: with most runs on the beat, one of the first ten is
 
 
@@ -40,8 +41,19 @@ def find_recurrence(onsets: Sequence[int], window_ms: int, rule: RecurrenceRule)
     leaves every other run out.
     """
     times = list(onsets)[-rule.onsets :]
+    whole, whole_score = _best(times, window_ms, rule)
+    # A beat may have changed, as when a clock was put back: the later half speaks alone if nothing disturbs it.
+    if len(times) >= 2 * LATEST and whole_score < UNCLEAR:
+        later, later_score = _best(times[-(len(times) // 2) :], window_ms, rule)
+        if later_score == 1.0:
+            return later
+    return whole
+
+
+def _best(times: list[int], window_ms: int, rule: RecurrenceRule) -> tuple[Recurrence | None, float]:
+    """The best beat of these times, and its score."""
     if len(times) < rule.runs:
-        return None
+        return None, 0.0
     best: Recurrence | None = None
     best_score = 0.0
     for guess in _guesses(times, window_ms):
@@ -51,7 +63,7 @@ def find_recurrence(onsets: Sequence[int], window_ms: int, rule: RecurrenceRule)
         beat, score = fitted
         if score > best_score * (1 + 1e-9):
             best, best_score = beat, score
-    return best
+    return best, best_score
 
 
 def _guesses(times: list[int], window_ms: int) -> list[float]:

@@ -123,6 +123,7 @@ class HeardParts:
     """Parts of an effect's windows that must have a signal."""
 
     to_clear: float
+    to_clear_chain: float
     to_accuse: float
 
 

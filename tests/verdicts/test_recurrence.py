@@ -40,6 +40,10 @@ def period_and_phase(found: Recurrence | None) -> tuple[float, float] | None:
         pytest.param((120, 120 + 1440, 120 + 2880), (1440, 120), id="daily"),
         pytest.param((0, 47, 94, 141, 188), (47, None), id="a period that no cron would have"),
         pytest.param((3, 90, 101, 290, 340, 700), None, id="no beat at all"),
+        pytest.param(
+            (0, 120, 240, 360, 480, 540, 660, 780, 900), (120, 60), id="every two hours, and a clock put forward"
+        ),
+        pytest.param((0, 60, 120, 180, 240, 360, 480), (60, 0), id="two skipped in a row of late"),
         pytest.param((0, 30, 77), None, id="three at unequal distances"),
         pytest.param((0, 30, 90), None, id="three, one of them skipped or not: chance would do as well"),
         pytest.param((0, 30, 90, 120), (30, 0), id="four with one skipped"),

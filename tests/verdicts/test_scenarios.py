@@ -159,6 +159,15 @@ def test_n3_the_first_of_the_chain_that_rose_is_named() -> None:
     assert world.only("upstream_load").culprit_entity == DEPLOYMENT
 
 
+@pytest.mark.parametrize(("missed", "verdict"), [(1, "cleared"), (2, "unknown")])
+def test_a_component_that_was_heard_in_half_of_the_windows_can_be_cleared(missed: int, verdict: str) -> None:
+    world = World()
+    world.until(1)
+    world.minutes(missed, BURST, LATE, silent(TOPIC))
+    world.minutes(2 - missed, BURST, LATE)
+    assert world.verdicts(world.only("shared_volume_contention"))[TOPIC] == verdict
+
+
 def test_n3_without_the_pods_the_topic_is_the_first_that_is_heard() -> None:
     world = World()
     world.until(1)
