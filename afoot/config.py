@@ -60,7 +60,7 @@ class Window:
     max_skew_ms: int = 60_000
     idle_after_ms: int = 60_000
     inventory_idle_after_ms: int = 600_000
-    shards: int = 16
+    shards: int = 8
 
 
 @dataclass(frozen=True)
@@ -248,7 +248,7 @@ class _Reader:
             max_skew_ms=self._duration(table, "window", "max_skew", 60_000),
             idle_after_ms=self._duration(table, "window", "idle_after", 60_000),
             inventory_idle_after_ms=self._duration(table, "window", "inventory_idle_after", 600_000),
-            shards=self._count(table, "window", "shards", 16),
+            shards=self._count(table, "window", "shards", 8),
         )
 
     def _duration(self, table: dict[str, Any], name: str, key: str, default: int) -> int:

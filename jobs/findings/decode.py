@@ -14,6 +14,7 @@ from afoot.errors import DecodeError
 from afoot.signals.sampling import Frame, Sampler
 from afoot.telemetry.formats import Decoder, decoder
 from afoot.telemetry.rows import Decoded, Message
+from jobs.findings.merge import Merger
 from jobs.findings.render import SEPARATOR
 
 
@@ -27,6 +28,7 @@ class DecodeMessages(ScalarFunction):  # type: ignore[misc]
         window = self.config.window
         catalogue = load_catalogue(self.config.catalogue_files)
         self.sampler = Sampler(catalogue, window.shards, window.size_ms, window.max_skew_ms)
+        self.merger = Merger(self.config)
         self.decoders: dict[str, Decoder | None] = {}
 
     def eval(
@@ -40,7 +42,8 @@ class DecodeMessages(ScalarFunction):  # type: ignore[misc]
                 topic, partition.tolist(), offset.tolist(), times.tolist(), k.tolist(), v.tolist(), strict=True
             )
         ]
-        return pd.Series([[as_text(f) for f in frames] for frames in self.frames(messages)], dtype=object)
+        frames = self.merger.merge(messages, list(self.frames(messages)))
+        return pd.Series([[as_text(f) for f in some] for some in frames], dtype=object)
 
     def frames(self, messages: list[Message]) -> Iterator[list[Frame]]:
         """The frames of each message, in order."""

@@ -26,8 +26,8 @@ ALWAYS = {
     "pipeline.object-reuse": "true",
     "table.local-time-zone": "UTC",
     "pipeline.max-parallelism": str(MAX_PARALLELISM),
-    # What waits for a Python worker waits at most this long, and in batches that a worker handles in some 100 ms.
-    "python.fn-execution.bundle.time": "200",
+    # What waits for a Python worker waits at most this long, in batches that a worker handles in some 100 ms.
+    "python.fn-execution.bundle.time": "1000",
     "python.fn-execution.bundle.size": "20000",
     "python.fn-execution.arrow.batch.size": "500",
     "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",

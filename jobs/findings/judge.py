@@ -46,27 +46,30 @@ class Judge(KeyedBroadcastProcessFunction):  # type: ignore[misc]
         rules_file = self.config.rules_file
         self.rules = shipped_rules() if rules_file is None else load_rules(Path(rules_file))
         self.inventory = InventoryLog()
+        self.pending = runtime_context.get_state(ValueStateDescriptor("pending", Types.PICKLED_BYTE_ARRAY()))
         self.cases = runtime_context.get_state(ValueStateDescriptor("cases", Types.PICKLED_BYTE_ARRAY()))
 
     def process_broadcast_element(self, value: Any, ctx: Any) -> None:
         self.inventory.add(value["changes"], ctx.get_broadcast_state(CHANGES))
 
     def process_element(self, value: Any, ctx: Any) -> None:
-        pending, book = self.cases.value() or ({}, CaseBook())
+        pending = self.pending.value() or {}
         pending[ctx.timestamp()] = value["heard"]
-        self.cases.update((pending, book))
+        self.pending.update(pending)
         ctx.timer_service().register_event_time_timer(ctx.timestamp())
 
     def on_timer(self, timestamp: int, ctx: Any) -> Iterator[Row]:
-        pending, book = self.cases.value()
-        groups = pending.pop(timestamp, None)
-        if groups is None:
+        pending = self.pending.value()
+        heard = pending.pop(timestamp, None)
+        if heard is None:
             return
+        self.pending.update(pending)
+        book = self.cases.value() or CaseBook()
         # Signals are timestamped one window after theirs, see ScoreAndPlace.
         end_ms = timestamp + 1 - self.size_ms
-        window = Window.from_json(end_ms - self.size_ms, end_ms, groups)
+        window = Window.from_json(end_ms - self.size_ms, end_ms, heard)
         out = step(book, window, self.inventory.graph(ctx.get_broadcast_state(CHANGES)), self.rules)
-        self.cases.update((pending, book))
+        self.cases.update(book)
         for finding in out.findings:
             yield _row("finding", finding.component, finding._asdict())
         for evidence in out.evidence:

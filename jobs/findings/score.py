@@ -51,6 +51,8 @@ class ScoreAndPlace(KeyedBroadcastProcessFunction):  # type: ignore[misc]
         )
         self.catalogue = load_catalogue(self.config.catalogue_files)
         self.inventory = InventoryLog()
+        # Apart, since what waits is written when it comes, and a shard's memory once a window.
+        self.pending = runtime_context.get_state(ValueStateDescriptor("pending", Types.PICKLED_BYTE_ARRAY()))
         self.shard = runtime_context.get_state(ValueStateDescriptor("shard", Types.PICKLED_BYTE_ARRAY()))
 
     def process_broadcast_element(self, value: Any, ctx: Any) -> None:
@@ -61,14 +63,15 @@ class ScoreAndPlace(KeyedBroadcastProcessFunction):  # type: ignore[misc]
         if value["unasked"]:
             yield from self._unasked(value["unasked"], end_ms)
         if value["bodies"]:
-            pending, state = self.shard.value() or (dict[int, tuple[str, int]](), ShardState())
+            state = self.shard.value()
             start_ms = end_ms - self.size_ms
-            if state.window_ms is not None and start_ms <= state.window_ms:
+            if state is not None and state.window_ms is not None and start_ms <= state.window_ms:
                 # Only after a restart, when a window fires again for what came in between: it was evaluated before.
                 yield self._book("", "late", value["points"], None, end_ms)
                 return
+            pending = self.pending.value() or {}
             pending[start_ms] = (value["bodies"], value["points"])
-            self.shard.update((pending, state))
+            self.pending.update(pending)
             ctx.timer_service().register_event_time_timer(end_ms + self.size_ms - 1)
             # The window before, too, if it had no samples of this shard: those around it may bracket it all the same.
             ctx.timer_service().register_event_time_timer(end_ms - 1)
@@ -76,21 +79,22 @@ class ScoreAndPlace(KeyedBroadcastProcessFunction):  # type: ignore[misc]
     def on_timer(self, timestamp: int, ctx: Any) -> Iterator[Row]:
         start_ms = timestamp + 1 - 2 * self.size_ms
         end_ms = start_ms + self.size_ms
-        pending, state = self.shard.value()
+        pending = self.pending.value() or {}
+        state = self.shard.value() or ShardState()
         silent = end_ms in pending and state.window_ms is not None and state.window_ms < start_ms
         if start_ms not in pending and not silent:
             return
         bodies, points = pending.pop(start_ms, ("", 0))
+        self.pending.update(pending)
         if ctx.timer_service().current_watermark() == END_OF_INPUT:
             # The input ended before the window could close: it stays open, and its points are counted as such.
-            self.shard.update((pending, state))
             if points:
                 yield self._book("", "open", points, None, end_ms)
             return
         graph = self.inventory.graph(ctx.get_broadcast_state(CHANGES))
         next_bodies, _ = pending.get(end_ms, (None, 0))
         placed, books = evaluate(state, start_ms, bodies, next_bodies, graph, self.catalogue, self.settings)
-        self.shard.update((pending, state))
+        self.shard.update(state)
         homes = set()
         for row in placed:
             home = row.entity not in homes
