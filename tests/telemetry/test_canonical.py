@@ -172,6 +172,7 @@ def test_a_point_that_cannot_be_taken_is_refused(change: dict[str, Any], reason:
     [
         ("metrics", {"value": 10**400}, "row 1: value is inf"),
         ("metrics", {"value": None}, "row 1: value is nothing, not a number"),
+        ("metrics", {"time_ns": 2**63}, "row 1: time_ns is 9223372036854775808 ns; 1 to 2^63-1 is allowed"),
         ("metrics", {"value": True}, "row 1: value is True, not a number"),
         ("metrics", {"kind": "counter"}, "row 1: kind is 'counter'; allowed are unknown, gauge, cumulative, delta"),
         ("metrics", {"kind": []}, "row 1: kind is an array"),

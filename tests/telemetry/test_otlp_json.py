@@ -290,20 +290,21 @@ def exponential(**point: Any) -> list[tuple[str, float]]:
 def test_exponential_histograms_of_both_signs() -> None:
     # Scale 1: the base is the root of 2, so bucket 1 holds (1.41, 2] and bucket 2 (2, 2.83]; below zero it is mirrored.
     found = exponential(
-        count=10,
+        count=15,
         scale=1,
         zeroCount=2,
         zeroThreshold=0.5,
         positive={"offset": 1, "bucketCounts": [1, 4]},
-        negative={"offset": 1, "bucketCounts": ["3"]},
+        negative={"offset": 1, "bucketCounts": ["3", 5]},
     )
     assert [(round(float(bound), 3), value) for bound, value in found[:-1]] == [
-        (-1.414, 3.0),
-        (0.5, 5.0),
-        (2.0, 6.0),
-        (2.828, 10.0),
+        (-2.0, 5.0),
+        (-1.414, 8.0),
+        (0.5, 10.0),
+        (2.0, 11.0),
+        (2.828, 15.0),
     ]
-    assert found[-1] == ("+Inf", 10.0)
+    assert found[-1] == ("+Inf", 15.0)
 
 
 def test_exponential_histograms_at_the_edges_of_a_double() -> None:
@@ -542,3 +543,21 @@ def test_any_change_of_a_value_ends_as_rows_or_reasons(data: st.DataObject) -> N
     else:
         assert all(math.isfinite(point.value) and point.time_ns > 0 for point in decoded.rows)
         assert all(decoded.refused)
+
+
+def test_points_of_several_times_and_resources() -> None:
+    def of(host: str, *times: int) -> dict[str, Any]:
+        points = [{"timeUnixNano": str(time), "asInt": "1"} for time in times]
+        return {
+            "resource": {"attributes": attributes(host={"stringValue": host})},
+            "scopeMetrics": [{"metrics": [{"name": "m", "gauge": {"dataPoints": points}}]}],
+        }
+
+    found = rows("otlp_json", as_json({"resourceMetrics": [of("a", 5, 5, 7, 5), of("b", 7)]}), "metrics")
+    assert [(point.labels.mapping["host"], point.time_ns) for point in found] == [
+        ("a", 5),
+        ("a", 5),
+        ("a", 7),
+        ("a", 5),
+        ("b", 7),
+    ]

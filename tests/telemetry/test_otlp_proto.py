@@ -188,6 +188,7 @@ def test_nan_is_refused() -> None:
         (b"", "0 bytes without a resourceMetrics field"),
         (b"\x0a\x05\x12", "field 1 at byte 0 ends at 7, after its message at 3"),
         (b"\x0a", "the message ends inside a field, at byte 1"),
+        (b"\x0a\x04\x12\x03\x12\x01\x0a\x00", "field 2 at byte 2 ends at 7, after its message at 6"),
         (b"\x0b", "wire type 3 at byte 0"),
         (b"\x08\x01", "field 1 at byte 0 has wire type 0, which no message has"),
         (b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "a number of over"),
