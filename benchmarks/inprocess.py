@@ -124,7 +124,7 @@ class _Gathered:
     def __init__(self, config: Config, judge: _Judge) -> None:
         self.size_ms = config.window.size_ms
         self.judge = judge
-        self.watermark = NEVER
+        self.watermark = self.judged = NEVER
         self.bodies: dict[int, dict[int, list[str]]] = defaultdict(lambda: defaultdict(list))  # window, shard
         self.refused: Counter[str] = Counter()
 
@@ -146,7 +146,8 @@ class _Gathered:
         self.watermark = watermark
         size = self.size_ms
         known = self.bodies.keys() | {start - size for start in self.bodies}
-        for start in sorted(start for start in known if start + 2 * size - 1 <= watermark):
+        for start in sorted(start for start in known if self.judged < start <= watermark + 1 - 2 * size):
+            self.judged = start
             own, following = self.bodies.pop(start, {}), self.bodies.get(start + size, {})
             ready = {
                 shard: (" ".join(own.get(shard, ())), " ".join(following.get(shard, ())))
