@@ -83,6 +83,9 @@ def _fit(times: list[int], guess: float, window_ms: int, rule: RecurrenceRule) -
     best: list[tuple[int, int]] = []  # beat number, time
     tolerance = _tolerance(guess, window_ms, rule)
     for start in range(min(STARTS, len(times))):
+        grid = _inliers(times, guess, times[start], tolerance)
+        if len(grid) > len(best):
+            best = grid
         # Each run follows the one before it, so that an error of the guess does not add up over many beats.
         chain, anchor, number = [(0, times[start])], times[start], 0
         period = guess
