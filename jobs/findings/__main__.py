@@ -101,7 +101,11 @@ def run(config: Config, given: argparse.Namespace, folder: Path) -> None:
     if given.state:
         options["execution.state-recovery.path"] = given.state
     with engine.worded_errors(config.described):
-        table_env = engine.on_cluster(options) if given.cluster else engine.embedded(options, folder)
+        table_env = (
+            engine.on_cluster(options)
+            if given.cluster
+            else engine.embedded(options, folder, bounded=capture is not None or given.bounded)
+        )
         outlets = Outlets(lake=lake, alerts_path=given.alerts_path, name=given.name)
         tell("planning the job")
         inserts = build(table_env, config, outlets, capture, given.bounded)
