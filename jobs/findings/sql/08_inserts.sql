@@ -19,9 +19,8 @@ FROM judged WHERE row_kind = 'evidence';
 INSERT INTO lake_signals
 SELECT
   CAST(TO_TIMESTAMP_LTZ(window_end_ms - {{ window_ms }}, 3) AS TIMESTAMP(6)), CAST(TO_TIMESTAMP_LTZ(window_end_ms, 3) AS TIMESTAMP(6)),
-  entity, signal, MAX(unit), MAX(`value`), MAX(expected), MAX(score), MAX(component), MAX(DATE_FORMAT(TO_TIMESTAMP_LTZ(window_end_ms - {{ window_ms }}, 3), 'yyyy-MM-dd'))
-FROM TABLE(TUMBLE(TABLE kept_signals, DESCRIPTOR(rt), {{ window }}))
-GROUP BY window_start, window_end, entity, signal, window_end_ms;
+  entity, signal, unit, `value`, expected, score, component, DATE_FORMAT(TO_TIMESTAMP_LTZ(window_end_ms - {{ window_ms }}, 3), 'yyyy-MM-dd')
+FROM kept_signals;
 
 INSERT INTO lake_books
 SELECT CAST(window_end AS TIMESTAMP(6)), topic, 'messages', CASE kind WHEN 'dead' THEN 'dead_letters' ELSE 'decoded' END, CAST(NULL AS STRING), SUM(messages), DATE_FORMAT(window_start, 'yyyy-MM-dd')
