@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -54,4 +55,9 @@ def address(packed: bytes, what: str) -> str:
     """An address of four or sixteen bytes as text."""
     if len(packed) not in (4, 16):
         raise Refused(f"{what} has {len(packed)} bytes; 4 or 16 are expected")
+    return _text(packed)
+
+
+@functools.lru_cache(maxsize=65_536)
+def _text(packed: bytes) -> str:
     return str(ipaddress.ip_address(packed))

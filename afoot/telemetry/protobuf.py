@@ -64,7 +64,10 @@ def read(value: bytes, table: Table, start: int = 0, end: int | None = None, dep
             elif wire_type == _EIGHT:
                 after = position + 8
             elif wire_type == _VARINT:
-                number, after = varint(value, position)
+                number = value[position]
+                after = position + 1
+                if number & 0x80:
+                    number, after = varint(value, position)
             elif wire_type == _FOUR:
                 after = position + 4
             else:
@@ -89,6 +92,10 @@ def read(value: bytes, table: Table, start: int = 0, end: int | None = None, dep
                         items.extend(_packed(value, position, after, kind))
                     else:
                         items.append(_one(value, position, after, kind, wire_type, number, tag, tag_at, depth))
+                elif number is not None and kind == "uint":  # this and the next are most fields, so without a call
+                    found[key] = number
+                elif wire_type == _LENGTH and kind == "bytes":
+                    found[key] = value[position:after]
                 else:
                     found[key] = _one(value, position, after, kind, wire_type, number, tag, tag_at, depth)
             position = after
