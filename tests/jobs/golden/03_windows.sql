@@ -1,0 +1,18 @@
+-- Step 3: the blocks of a shard and a window, joined into one row: the only thing that grows with the points, and it
+-- stays in the JVM. Counts of metrics that no signal asks for ride along, in a shard of their own (-1).
+-- A row is (key, data): keys spread the shards evenly over the instances of step 5.
+SELECT
+  ARRAY[0, 3, 4][shard + 2] AS `key`,
+  CAST(ROW(points, bodies, unasked) AS ROW<points BIGINT, bodies STRING, unasked STRING>) AS data,
+  rt
+FROM (
+  SELECT
+    shard,
+    window_time AS rt,
+    SUM(points) FILTER (WHERE kind = 'samples') AS points,
+    ARRAY_JOIN(ARRAY_AGG(body) FILTER (WHERE kind = 'samples'), ' ') AS bodies,
+    ARRAY_JOIN(ARRAY_AGG(topic || u&'\001f' || body) FILTER (WHERE kind = 'unasked'), u&'\001e') AS unasked
+  FROM TABLE(TUMBLE(TABLE frames, DESCRIPTOR(rt), INTERVAL '0 00:01:00.000' DAY TO SECOND))
+  WHERE (kind = 'samples' AND NOT late) OR kind = 'unasked'
+  GROUP BY shard, window_start, window_end, window_time
+)
