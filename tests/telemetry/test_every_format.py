@@ -107,11 +107,6 @@ def test_the_page_s_example_is_what_the_page_says(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_the_index_names_the_page(name: str) -> None:
-    assert f"[{name}]({name}.md)" in (PAGES / "README.md").read_text(encoding="utf-8")
-
-
-@pytest.mark.parametrize("name", EXAMPLES)
 def test_options_stand_on_the_page(name: str) -> None:
     page = (PAGES / f"{name}.md").read_text(encoding="utf-8")
     assert [option for option in formats.options(name) if option not in page] == []
