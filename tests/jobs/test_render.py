@@ -1,6 +1,6 @@
 """The rendered SQL is what people read: golden files, and the parts that a configuration decides.
 
-To renew the golden files after a change that is meant: AFOOT_RENEW=1 pytest tests/jobs/test_render.py, then read the diff.
+To renew the golden files after a change that is meant: AFOOT_RENEW=1 pytest tests/jobs/test_render.py; read the diff.
 """
 
 from __future__ import annotations
