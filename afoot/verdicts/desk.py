@@ -154,8 +154,6 @@ class Desk:
         victim = case.identity.victim
         track = self.book.victims.get(victim) if victim else None
         if victim:
-            if track and track.episode and track.episode.finding_id == case.identity.finding_id:
-                return False
             unheard = track is None or track.last_ms < self.end_ms
             if unheard and self.end_ms < closes + self.rules.time.ms("forget_after"):
                 return False

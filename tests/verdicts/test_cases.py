@@ -11,10 +11,13 @@ from tests.verdicts.world import (
     BACKUP,
     BURST,
     CATCH_UP,
+    DEPLOYMENT,
     HOUR,
     JOB,
     LATE,
+    LOAD,
     MINUTE,
+    RECEIVERS,
     REPORT,
     VOLUME,
     World,
@@ -248,3 +251,72 @@ def test_an_effect_that_begins_as_the_last_one_ends_is_a_new_run() -> None:
     world.minutes(3, CATCH_UP)
     (case,) = world.book.cases.values()
     assert [(run.onset_ms - at(1)) // MINUTE for run in case.runs] == [0, 5]
+
+
+def test_what_raised_an_earlier_effect_is_no_cause_of_the_next() -> None:
+    world = World()
+    world.until(1)
+    world.minutes(4, LOAD, LATE)
+    world.minutes(4)
+    world.minutes(4, LATE)
+    assert len(world.latest("upstream_load")) == len(world.latest("unexplained")) == 1
+
+
+def test_what_comes_after_the_peak_did_not_drive_the_lag() -> None:
+    world = World(schedules={})
+    world.until(1)
+    world.minutes(4, BURST, LATE)
+    for lag in (35, 30, 25):
+        world.minute(
+            {JOB: {"write_lag": lag}, REPORT: {"write_ops": 4_000}, VOLUME: {"total_ops": 4_800, "latency": 0.01}}
+        )
+    world.until(1, 20)
+    found = world.only("shared_volume_contention")
+    assert (found.culprit_entity, found.culprit_share) == (BACKUP, pytest.approx(1.0))
+    assert world.verdicts(found)[REPORT] == "cleared"
+
+
+def test_another_culprit_within_an_effect_needs_a_second_window() -> None:
+    world = World(schedules={})
+    world.until(1)
+    world.minutes(2, BURST, LATE)
+    heavy = {REPORT: {"write_ops": 9_000}, VOLUME: {"total_ops": 9_800, "latency": 0.02}}
+    world.minute(LATE, heavy)
+    assert {finding.culprit_entity for finding in world.latest()} == {BACKUP}
+    world.minute(LATE, heavy)
+    assert {finding.culprit_entity for finding in world.latest()} == {BACKUP, REPORT}
+
+
+def test_severity_does_not_fall_while_a_case_is_open() -> None:
+    world = World()
+    for hour in range(5):
+        world.until(hour, 40)
+        world.minutes(5, BURST, SLIGHT if hour == 4 else LATE)
+    world.until(5)
+    assert world.only("shared_volume_contention").severity == "critical"
+
+
+def test_a_tenant_silent_in_the_windows_of_pressure_is_unknown_however_calm_the_others() -> None:
+    world = World()
+    world.until(1)
+    world.minutes(2, BURST, LATE, silent(REPORT))
+    world.minutes(13, LATE)
+    world.until(1, 30)
+    assert world.verdicts(world.only("shared_volume_contention"))[REPORT] == "unknown"
+
+
+@pytest.mark.parametrize(("missed", "verdict"), [(0, "cleared"), (1, "unknown")])
+def test_a_tenant_must_be_heard_in_most_windows_of_pressure(missed: int, verdict: str) -> None:
+    world = World()
+    world.until(1)
+    world.minutes(missed, BURST, LATE, silent(REPORT))
+    world.minutes(2 - missed, BURST, LATE)
+    assert world.verdicts(world.only("shared_volume_contention"))[REPORT] == verdict
+
+
+def test_a_pod_that_takes_over_from_another_is_not_more_data() -> None:
+    world = World()
+    world.until(1)
+    world.minutes(6, LATE, {RECEIVERS[0]: {"bytes_in": 1.6e6}, RECEIVERS[1]: {"bytes_in": 0.4e6}})
+    found = world.only("unexplained")
+    assert world.verdicts(found)[DEPLOYMENT] == "cleared"

@@ -172,3 +172,12 @@ def test_an_effect_for_another_reason_does_not_make_a_quiet_job_a_culprit() -> N
     assert {finding.culprit_entity for finding in world.latest("unexplained")} == {None}
     assert not world.latest("shared_volume_contention")
     assert MINUTE == 60_000
+
+
+def test_a_job_is_not_called_harmless_while_somebody_suffers() -> None:
+    world = World()
+    for hour in range(5):
+        world.until(hour, 40)
+        world.minutes(8, ROOM, LATE)
+    world.until(5, 30)
+    assert not world.latest("expected_job")

@@ -53,6 +53,11 @@ def test_four_of_five_runs_must_follow_and_three_at_least(on: int, off: int, mat
     assert (match(starts, schedule("40 * * * *"), now=DAY + 10 * HOUR) is not None) == matched
 
 
+@pytest.mark.parametrize(("offset_s", "matched"), [(90, True), (91, False)])
+def test_the_tenth_is_of_the_shorter_period(offset_s: int, matched: bool) -> None:
+    assert (match(hourly(offset_s), schedule("40 * * * *"), beat=15 * MINUTE) is not None) == matched
+
+
 def test_runs_before_the_attachment_do_not_count() -> None:
     elsewhere = [DAY + (hour * 60 + 10) * MINUTE for hour in range(3)]
     starts = elsewhere + hourly(0, range(3, 7))
@@ -67,7 +72,8 @@ def test_an_entry_that_is_half_an_hour_off_is_no_match() -> None:
 
 def test_an_entry_that_names_every_minute_explains_nothing() -> None:
     assert match(hourly(0), schedule("* * * * *")) is None
-    assert match(hourly(0), schedule("*/5 * * * *")) is None
+    assert match(hourly(0), schedule("*/5 * * * *"), now=DAY + 5 * HOUR) is None
+    assert match(hourly(0), schedule("*/20 * * * *"), now=DAY + 5 * HOUR) is not None
     found = match(hourly(0), schedule("*/5 * * * *", "often"), schedule("40 * * * *", "right"), now=DAY + 5 * HOUR)
     assert found is not None and found.schedule.id == "right"
 
