@@ -17,6 +17,7 @@ from typing import Any
 
 from afoot.durations import parse_duration_ms
 from afoot.errors import UsageError
+from afoot.telemetry import formats
 
 KINDS = ("metrics", "logs", "flows", "inventory")
 _REFERENCE = re.compile(r"\$\{(file:)?([^}]+)\}")
@@ -31,7 +32,7 @@ class Topic:
     kind: str
     format: str
     lateness_ms: int = 30_000
-    registry: str | None = None
+    options: Mapping[str, str] = field(default_factory=dict)  # the format's own
 
     def matches(self, topic: str) -> bool:
         """Whether messages of `topic` are this entry's."""
@@ -111,7 +112,7 @@ DEFAULT_TOPICS = (
 
 _TABLES = {
     "kafka": None,  # client settings under their own names, and `start`
-    "topic": {"name", "pattern", "kind", "format", "lateness", "registry"},
+    "topic": {"name", "pattern", "kind", "format", "lateness"},  # and the options of its format
     "window": {"size", "max_skew", "idle_after", "inventory_idle_after", "shards"},
     "flink": {"checkpoints", "checkpoint_interval", "parallelism", "state_backend", "settings"},
     "lake": {"uri", "all_signals"},
@@ -206,10 +207,6 @@ class _Reader:
 
     def _topic(self, index: int, entry: dict[str, Any]) -> Topic:
         where = f"[[topic]] number {index + 1}"
-        allowed = _TABLES["topic"] or set()
-        for key in entry:
-            if key not in allowed:
-                raise UsageError(f"{self.path}: {where}: unknown key {key!r}; {nearest(key, allowed)}")
         name, pattern = entry.get("name"), entry.get("pattern")
         if (name is None) == (pattern is None):
             raise UsageError(f"{self.path}: {where}: exactly one of name and pattern is needed")
@@ -228,13 +225,26 @@ class _Reader:
         kind = self._text(entry["kind"], f"{where} kind")
         if kind not in KINDS:
             raise UsageError(f"{self.path}: {where} ({name or pattern}): kind {kind!r}; {nearest(kind, KINDS)}")
+        format_name = self._text(entry["format"], f"{where} format")
+        try:
+            known, kinds = formats.options(format_name), formats.kinds(format_name)
+        except UsageError as error:
+            raise UsageError(f"{self.path}: {where} ({name or pattern}): {error}") from error
+        if kind not in kinds:
+            raise UsageError(
+                f"{self.path}: {where} ({name or pattern}): {format_name} does not hold {kind}; {nearest(kind, kinds)}"
+            )
+        allowed = {*(_TABLES["topic"] or ()), *known}
+        for key in entry:
+            if key not in allowed:
+                raise UsageError(f"{self.path}: {where}: unknown key {key!r}; {nearest(key, allowed)}")
         return Topic(
             name=name,
             pattern=pattern,
             kind=kind,
-            format=self._text(entry["format"], f"{where} format"),
+            format=format_name,
             lateness_ms=parse_duration_ms(entry.get("lateness", "30 s"), f"{self.path}: {where} lateness"),
-            registry=entry.get("registry"),
+            options={key: self._text(entry[key], f"{where} {key}") for key in entry if key in known},
         )
 
     def _window(self, table: dict[str, Any]) -> Window:

@@ -110,7 +110,7 @@ def _topic(
 ) -> Iterator[Check]:
     about = name
     try:
-        decode = formats.decoder(entry.format, entry.kind)
+        decode = formats.decoder(entry.format, entry.kind, entry.options)
         messages = list(reader.messages(reader.last(name, partitions, SAMPLE)))
     except AfootError as error:
         yield Check(about, "wrong", config.described(str(error)), "mend [[topic]], or the rights to read it")

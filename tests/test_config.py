@@ -80,6 +80,13 @@ def test_every_table_is_read(tmp_path: Path) -> None:
     assert config.rules_file == str(tmp_path / "my-rules.yaml")
 
 
+def test_a_format_has_options_of_its_own(tmp_path: Path) -> None:
+    topic = '[[topic]]\nname = "a"\nkind = "metrics"\nformat = "influx"\nprecision = "ms"\n'
+    assert read(tmp_path, topic).topics[0].options == {"precision": "ms"}
+    with pytest.raises(UsageError, match=r"unknown key 'precision'.*known:.*lateness"):
+        read(tmp_path, topic.replace("influx", "prometheus_kafka_adapter"))
+
+
 def test_without_a_file_the_default_topics_hold() -> None:
     config = load_config(None)
     assert config.topics == DEFAULT_TOPICS
@@ -112,9 +119,14 @@ def test_secrets_are_masked_wherever_they_are_told(tmp_path: Path) -> None:
         ("[lake]\nall_signals = 'yes'\n", ["[lake] all_signals", "'yes'", "true and false"]),
         ("[catalogue]\nfiles = 'one.yaml'\n", ["[catalogue] files", "a list"]),
         ("[[topic]]\nkind = 'metrics'\nformat = 'influx'\n", ["number 1", "exactly one of name and pattern"]),
+        ("[[topic]]\nname = 'a'\nkind = 'logs'\nformat = 'vektor'\n", ["number 1 (a)", "did you mean 'vector'"]),
+        ("[[topic]]\nname = 'a'\nkind = 'flows'\nformat = 'vector'\n", ["number 1 (a)", "does not hold flows", "logs"]),
         ("[[topic]]\nname = 'a'\nkind = 'metric'\nformat = 'influx'\n", ["number 1", "did you mean 'metrics'"]),
         ("[[topic]]\nname = 'a'\nformat = 'influx'\n", ["number 1 (a)", "kind is missing"]),
-        ("[[topic]]\nname = 'a'\nkind = 'logs'\nformt = 'x'\n", ["'formt'", "did you mean 'format'"]),
+        (
+            "[[topic]]\nname = 'a'\nkind = 'logs'\nformat = 'vector'\nlatenes = 'x'\n",
+            ["'latenes'", "did you mean 'lateness'"],
+        ),
         ("[[topic]]\npattern = '('\nkind = 'logs'\nformat = 'x'\n", ["pattern '('", "no regular expression"]),
         ("topic = 3\n", ["[[topic]]"]),
         ("lake = 3\n", ["lake: found 3", "[lake]"]),

@@ -64,7 +64,7 @@ class DecodeMessages(ScalarFunction):  # type: ignore[misc]
         topic = message.topic
         if topic not in self.decoders:
             entry = self.config.topic_of(topic)
-            self.decoders[topic] = decoder(entry.format, entry.kind) if entry else None
+            self.decoders[topic] = decoder(entry.format, entry.kind, entry.options) if entry else None
         decode = self.decoders[topic]
         if decode is None:
             raise DecodeError(f"topic {topic} is not configured: no [[topic]] says what its messages are")
