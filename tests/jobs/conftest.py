@@ -1,0 +1,39 @@
+"""A small incident, and what a replay makes of it: what every other way through the job must equal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from afoot.simulate import Size, Truth, simulate
+from afoot.simulate.capture import read
+from afoot.telemetry.rows import Message
+from tests.jobs.support import Tables, pushers, renumbered, replay
+
+
+@dataclass(frozen=True)
+class Incident:
+    """A simulated incident with the records that follow it, and the rows of its replay."""
+
+    truth: Truth
+    messages: list[Message]
+    tables: Tables
+    alerts: list[Any]
+
+    @property
+    def topics(self) -> list[str]:
+        """The topics that it has messages of. A partition without any would hold back all others until it is idle."""
+        return sorted({message.topic for message in self.messages})
+
+
+@pytest.fixture(scope="session")
+def incident(tmp_path_factory: pytest.TempPathFactory) -> Incident:
+    """A volume that one tenant saturates every half hour, five times, in telemetry of four topics."""
+    folder = tmp_path_factory.mktemp("incident")
+    truth = simulate("hourly_backup", 3, 2.5, folder, size=Size(2, 60))
+    messages = renumbered(read(folder / "capture.jsonl.zst"))
+    messages += pushers(messages)
+    rows, alerts = replay(messages, folder / "replay")
+    return Incident(truth, messages, rows, alerts)

@@ -1,0 +1,38 @@
+"""`afoot run`, stopped in mid-run and started again."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.jobs.conftest import Incident
+from tests.jobs.support import PATIENCE_S, OnKafka, parted, running, wait_for
+from tests.servers.kafka import Kafka
+
+pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+def test_a_job_that_was_stopped_goes_on_where_it_was(incident: Incident, kafka_server: Kafka, tmp_path: Path) -> None:
+    job = OnKafka("stopped", kafka_server, tmp_path, str(tmp_path), topics=incident.topics)
+    first, second, last = parted(incident.messages, 0.35, 0.55)
+    job.send(first)
+    with running(job, tmp_path / "first.log") as process:
+        wait_for("first findings", lambda: process.poll() is None and job.rows()["findings"])
+        job.send(second)
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE_S) == 0
+    said = (tmp_path / "first.log").read_text()
+    assert said.startswith("stopped; the next start resumes from file:"), said
+    savepoint = said.split()[-1]
+    job.send(last)
+    with running(job, tmp_path / "second.log") as process:
+        job.equals(incident.tables, incident.alerts)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE_S) == 0
+    resumed, stopped = (tmp_path / "second.log").read_text().splitlines()
+    assert resumed.startswith("resuming from ") and resumed.split("/")[-1] == savepoint.split("/")[-1]
+    assert stopped.startswith("stopped; the next start resumes from file:") and not stopped.endswith(savepoint)
