@@ -194,9 +194,10 @@ def _rule_on(scene: Scene, hop: Hop, hearing: Hearing, tallies: Mapping[str, Tal
         return (*_risen(scene, hop.entity, risen.tally.mean()), signal)
     for name in deciding:
         reading = tallies[name].mean()
-        if is_up(reading.value, reading.expected, reading.score, rules.raised.score, rules.raised.strain_ratio):
+        ratio = rules.raised.input_ratio if name == hearing.input else rules.raised.strain_ratio
+        if is_up(reading.value, reading.expected, reading.score, rules.raised.score, ratio):
             if name == hearing.input:
-                return "victim", f"{measured(reading)}: it rose only after the effect had begun", name
+                return "cleared", f"{measured(reading)}: it rose only after the effect had begun", name
             return "unknown", f"{measured(reading)}: up, and no rule ties it to this effect", name
     return _steady(mean, signal)
 

@@ -58,6 +58,14 @@ def test_found(onsets: tuple[int, ...], expected: tuple[int, int | None] | None)
         assert expected[1] is None or found[1] == expected[1]
 
 
+@pytest.mark.parametrize(("odd", "is_found"), [(6, True), (7, False)])
+def test_three_fifths_of_the_runs_must_be_on_the_beat(odd: int, is_found: bool) -> None:
+    beat_of_ten = range(0, 600, 60)
+    off = (13, 85, 146, 218, 263, 341, 385)[:odd]
+    found = find(*sorted((*beat_of_ten, *off)))
+    assert (found is not None and found.period_ms == HOUR) == is_found
+
+
 def test_phase_is_utc_epoch_modulo_the_period() -> None:
     found = find(40, 100, 160)
     assert found is not None and found.phase_ms == (DAY + 40 * MINUTE) % HOUR

@@ -197,6 +197,17 @@ def test_a_backup_during_more_data_is_a_contributor_where_it_presses() -> None:
     assert world.verdicts(found)[BACKUP] == "contributor"
 
 
+def test_n3_an_input_that_rises_in_mid_effect_did_not_cause_it() -> None:
+    world = World()
+    world.until(1)
+    world.minutes(4, LATE)
+    world.minutes(6, LOAD, LATE)
+    world.until(1, 20)
+    assert world.latest("upstream_load") == []
+    row = world.heard(world.only("unexplained"))[INGRESS, "request_rate"]
+    assert row.verdict == "cleared" and "it rose only after the effect had begun" in row.reason
+
+
 def test_n4_a_busy_vm_elsewhere_is_never_named() -> None:
     elsewhere = {BUSY: {"write_ops": 2_000}, OTHER: {"total_ops": 2_050, "latency": 0.03}}
     world = World()
