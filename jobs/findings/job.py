@@ -39,7 +39,7 @@ from jobs.findings.render import (
 )
 from jobs.findings.score import PLACED, WINDOW, ScoreAndPlace
 
-KEPT_MS = 62 * 60_000  # placed signals are kept for as long as a request may ask for them: an hour, and two windows
+KEPT_MS = 72 * 60_000  # placed signals are kept for as long as a request may reach back: 70 minutes, and two windows
 CAPTURE_TIME = "TO_TIMESTAMP_LTZ(ms, 3)"  # of a record in a prepared capture
 TRANSACTION_TIMEOUT_MS = 900_000  # the most that brokers allow unless told otherwise
 CASE_WINDOWS = "SELECT 0 AS `key`, CAST(ROW(heard) AS ROW<heard STRING>) AS data, rt FROM case_windows"
