@@ -68,17 +68,37 @@ def run_times(expression: str, timezone: str, from_ms: int, to_ms: int) -> list[
     if to_ms <= from_ms or unusable_reason(expression, timezone):
         return []
     zone = _zone(timezone)
+    fields = _fields(expression)
+    real_time = any(field.startswith("*") for field in fields.split()[:2])
     start = EPOCH + timedelta(milliseconds=from_ms) - timedelta(seconds=1)
     if zone is not UTC:
         start -= LONGEST_GAP
-    times: list[int] = []
-    for run in CronSim(_fields(expression), start.astimezone(zone)):
-        run_ms = (run.astimezone(UTC) - EPOCH) // timedelta(milliseconds=1)
-        if run_ms >= to_ms:
+    times: set[int] = set()
+    # Matched on the wall clock alone, which shows a time once, twice or not at all: changes may be of half an hour.
+    for shown in CronSim(fields, start.astimezone(zone).replace(tzinfo=None)):
+        runs = [(moment - EPOCH) // timedelta(milliseconds=1) for moment in _moments(shown, zone, real_time)]
+        if runs and runs[0] >= to_ms:
             break
-        if run_ms >= from_ms and (not times or run_ms != times[-1]):
-            times.append(run_ms)
-    return times
+        times.update(run for run in runs if from_ms <= run < to_ms)
+    return sorted(times)
+
+
+def _moments(shown: datetime, zone: tzinfo, real_time: bool) -> list[datetime]:
+    """When cron runs what is due as the wall clock shows `shown` (naive), ascending."""
+    earlier, later = (shown.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+    if earlier <= later:
+        return sorted({earlier, later}) if real_time else [earlier]
+    if real_time:
+        return []
+    # In a gap: the clock was put forward after `later` and no later than `earlier`.
+    before, after = later, earlier
+    while after - before > timedelta(seconds=1):
+        middle = before + (after - before) // 2
+        if middle.astimezone(zone).utcoffset() == after.astimezone(zone).utcoffset():
+            after = middle
+        else:
+            before = middle
+    return [after.replace(microsecond=0)]
 
 
 @lru_cache(maxsize=4_096)

@@ -57,6 +57,20 @@ def test_parts_of_a_night_add_up_to_it(expression: str, night: tuple[str, str]) 
         assert parts == whole
 
 
+def test_clocks_that_change_by_half_an_hour() -> None:
+    # Lord Howe: 2026-04-05 02:00 +11:00 becomes 01:30 +10:30 (15:00 UTC); 2026-10-04 02:00 becomes 02:30 (15:30 UTC).
+    zone, autumn, spring = (
+        "Australia/Lord_Howe",
+        ("2026-04-04T13:00", "2026-04-04T18:00"),
+        ("2026-10-03T14:00", "2026-10-03T18:00"),
+    )
+    assert runs("1 */2 * * *", zone, *autumn) == ["04 13:01", "04 15:31", "04 17:31"]
+    assert runs("45 * * * *", zone, *autumn) == ["04 13:45", "04 14:45", "04 15:15", "04 16:15", "04 17:15"]
+    assert runs("45 1 * * *", zone, *autumn) == ["04 14:45"]
+    assert runs("10 2 * * *", zone, *spring) == ["03 15:30"]
+    assert runs("10 * * * *", zone, *spring) == ["03 14:40", "03 16:10", "03 17:10"]
+
+
 def test_both_ends_of_the_interval() -> None:
     at = ms("2024-05-01T10:40")
     assert run_times("40 * * * *", "UTC", at, at + 1) == [at]
