@@ -57,6 +57,7 @@ class Case:
     contributors: tuple[str, ...] = ()
     recurrence: Recurrence | None = None
     schedule_id: str | None = None
+    due_ms: int | None = None  # when the schedule that its runs follow comes next after the latest of them
     last: Finding | None = None
     texts: str = ""
     words: dict[str, str] = field(default_factory=dict)  # of the last revision's sentences
@@ -83,6 +84,8 @@ class Case:
         if self.recurrence:
             expected = self.recurrence.nearest(run.cause_ms) + self.recurrence.period_ms
             closes = max(closes, expected + patience)
+        if self.due_ms is not None:  # a clock that was put back or forward shifts the beat, and not the schedule
+            closes = max(closes, self.due_ms + patience)
         return closes
 
 

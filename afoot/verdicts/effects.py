@@ -10,7 +10,7 @@ from afoot.verdicts.evidence import Scene, hear
 from afoot.verdicts.inputs import Heard, Reading, VictimInput
 from afoot.verdicts.records import percent, quantity
 from afoot.verdicts.recurrence import find_recurrence
-from afoot.verdicts.schedules import Counterfactual, ScheduleMatch, count_runs, match_schedule, period_ms
+from afoot.verdicts.schedules import Counterfactual, ScheduleMatch, count_runs, due_after, match_schedule, period_ms
 from afoot.verdicts.shares import Share, unit_of
 from afoot.verdicts.tally import Tally
 from afoot.verdicts.verdict import Verdict, judge
@@ -204,6 +204,7 @@ class Effects:
             case.recurrence = find_recurrence(starts, self.desk.window_ms, rules.recurrence)
         match = self._match(case)
         case.schedule_id = match.schedule.id if match else None
+        case.due_ms = due_after(match.schedule, case.runs[-1].cause_ms, self.desk.window_ms) if match else None
         changed = changed or before[2] != case.schedule_id
         subject = self._subject(scene, case, match, self._count(track, case, match))
         start = min(cause_ms, episode.onset_ms)

@@ -9,7 +9,7 @@ from afoot.verdicts.evidence import Statement, measured
 from afoot.verdicts.records import percent
 from afoot.verdicts.recurrence import find_recurrence
 from afoot.verdicts.rules import MINUTE_MS
-from afoot.verdicts.schedules import Counterfactual, ScheduleMatch, match_schedule, next_run
+from afoot.verdicts.schedules import Counterfactual, ScheduleMatch, due_after, match_schedule, next_run
 from afoot.verdicts.shares import TenantIo, VolumeWindow
 from afoot.verdicts.words import by_schedule, recurring
 
@@ -150,6 +150,7 @@ class ScheduledJobs:
         }
         changed = case.schedule_id != match.schedule.id
         case.schedule_id = match.schedule.id
+        case.due_ms = due_after(match.schedule, case.runs[-1].cause_ms, self.desk.window_ms)
         subject = Subject(
             f"{case.identity.kind}@{rule.version}",
             rule.confidence.confidence(0.0, 1.0, match.runs, match.matched, True),

@@ -123,3 +123,12 @@ def next_run(schedule: Schedule, after_ms: int) -> int | None:
             return times[0]
         reach *= 2
     return None
+
+
+def due_after(schedule: Schedule, run_ms: int, window_ms: int) -> int | None:
+    """When a schedule comes next after a run of it, None if that is further away than two of its periods.
+
+    The window that a run is seen in may begin up to one window before its scheduled time.
+    """
+    due, period = next_run(schedule, run_ms + window_ms), period_ms(schedule)
+    return due if due is not None and period is not None and due - run_ms <= 2 * period else None

@@ -122,6 +122,8 @@ def test_when_a_case_closes(recurrence: Recurrence | None, closes: int) -> None:
     case = Case(Identity("k", "a", "b", None), at(0, 41), recurrence=recurrence)
     case.add_run(Run(at(0, 40), at(0, 41), at(0, 50)))
     assert case.closes_at(RULES) == at(0, closes)
+    case.due_ms = at(3, 40)
+    assert case.closes_at(RULES) == at(3, 55)
 
 
 def test_severity_grows_and_is_told_once() -> None:

@@ -10,7 +10,7 @@ import pytest
 from afoot.inventory.graph import Schedule
 from afoot.verdicts.episodes import Spans
 from afoot.verdicts.rules import shipped_rules
-from afoot.verdicts.schedules import Counterfactual, ScheduleMatch, count_runs, match_schedule, next_run
+from afoot.verdicts.schedules import Counterfactual, ScheduleMatch, count_runs, due_after, match_schedule, next_run
 from tests.verdicts.world import DAY, HOUR, MINUTE
 
 RULES = shipped_rules()
@@ -147,3 +147,18 @@ def test_the_next_run() -> None:
     assert next_run(schedule("40 * * * *"), DAY + 40 * MINUTE) == DAY + 100 * MINUTE
     leap_day = datetime(2028, 2, 29, 2, tzinfo=ZoneInfo("UTC"))
     assert next_run(schedule("0 2 29 2 *"), DAY) == int(leap_day.timestamp() * 1000)
+
+
+def test_the_next_run_of_a_zone_whose_clock_is_put_back_is_later_than_the_beat() -> None:
+    # Berlin, the night to 2024-10-27: from 01:10 to 03:10 local time it is three hours.
+    zone = ZoneInfo("Europe/Berlin")
+    run, following = (int(datetime(2024, 10, 27, hour, 10, tzinfo=zone).timestamp() * 1000) for hour in (1, 3))
+    assert following - run == 3 * HOUR
+    assert due_after(schedule("10 1-23/2 * * *", timezone="Europe/Berlin"), run, MINUTE) == following
+    assert due_after(schedule("10 1-23/2 * * *", timezone="Europe/Berlin"), run - MINUTE, MINUTE) == following
+
+
+def test_a_schedule_that_rests_for_days_is_not_waited_for() -> None:
+    friday = int(datetime(2024, 5, 3, 2, tzinfo=ZoneInfo("UTC")).timestamp() * 1000)
+    assert due_after(schedule("0 2 * * 1-5"), friday - 24 * HOUR, MINUTE) == friday
+    assert due_after(schedule("0 2 * * 1-5"), friday, MINUTE) is None
