@@ -53,11 +53,12 @@ def judge(truth: Truth, findings: Iterable[Row], evidence: Iterable[Row]) -> Jud
             found.wrong.append(f"no {entry['kind']} by {entry['culprit']} on {entry['victim']}")
             continue
         matched.append(finding)
-        for answer, wrong in _answers(entry, finding).items():
+        for answer, wrong in _answers(entry, finding, truth).items():
             if wrong:
                 found.answers[answer] = False
                 found.wrong.append(wrong)
         _check_expected(found, entry, finding, heard.get(finding["finding_id"], []))
+        _check_runs(found, entry, finding, truth)
     known = {finding["finding_id"] for finding in matched}
     for finding in latest:
         stray = finding["finding_id"] not in known and not _harmless(finding, truth, matched)
@@ -106,7 +107,7 @@ def _match(entry: Truth, latest: Sequence[Row], expected: Sequence[Truth]) -> Ro
     return best
 
 
-def _answers(entry: Truth, finding: Row) -> dict[str, str]:
+def _answers(entry: Truth, finding: Row, truth: Truth) -> dict[str, str]:
     """Each answer with what is wrong about it, "" where it is right."""
     found = {}
     for answer, column, name in (
@@ -117,18 +118,20 @@ def _answers(entry: Truth, finding: Row) -> dict[str, str]:
     ):
         said, meant = finding[column], entry[name]
         found[answer] = "" if said == meant else f"{answer} {said}, truth {meant}"
-    found["period"] = _period(entry, finding)
+    found["period"] = _period(entry, finding, truth)
     return found
 
 
-def _period(entry: Truth, finding: Row) -> str:
+def _period(entry: Truth, finding: Row, truth: Truth) -> str:
     said, phase = finding["recurrence_period_s"], finding["recurrence_phase_s"]
     meant = entry["period_s"]
     if meant is None:
         return ""  # runs too few to tell, or none that recur by design
     if said != meant:
         return f"period {said} s, truth {meant} s"
-    off = abs((phase - entry["phase_s"] + meant / 2) % meant - meant / 2)
+    # Where the clocks change the beat does too: it is that of the runs before, or after.
+    runs = [run["start"] // 1000 for run in truth["runs"] if run["ran"] and run["schedule"] == entry["schedule"]]
+    off = min(abs((phase - start + meant / 2) % meant - meant / 2) for start in (entry["phase_s"], *runs))
     if off > min(PHASE_TOLERANCE_S, meant / 10):
         return f"phase {phase} s, truth {entry['phase_s']} s of {meant} s"
     return ""
@@ -147,6 +150,15 @@ def _check_expected(found: Judgement, entry: Truth, finding: Row, rows: Sequence
             found.check(off <= SHARE_TOLERANCE, f"share of {entity} {said:.2f}, truth {meant:.2f}")
 
 
+def _check_runs(found: Judgement, entry: Truth, finding: Row, truth: Truth) -> None:
+    """Runs of the schedule that were seen, and those that the victim felt, are counted as they were."""
+    runs = [run for run in truth["runs"] if run["schedule"] == entry["schedule"]]
+    if entry["schedule"] and entry["victim"] and finding["schedule_id"] == entry["schedule"]:
+        said = (finding["runs_seen"], finding["runs_with_effect"])
+        meant = (len(runs), sum(run["effect"] for run in runs))
+        found.check(said == meant, f"{said[1]} of {said[0]} runs had an effect, truth {meant[1]} of {meant[0]}")
+
+
 def _harmless(finding: Row, truth: Truth, matched: Sequence[Row]) -> bool:
     """Whether a finding that nobody expects may be there all the same."""
     if finding["severity"] == "info":
@@ -159,6 +171,11 @@ def _harmless(finding: Row, truth: Truth, matched: Sequence[Row]) -> bool:
 def _check_hearings(
     found: Judgement, truth: Truth, latest: Sequence[Row], matched: Sequence[Row], heard: Mapping[str, Sequence[Row]]
 ) -> None:
+    serious = {finding["finding_id"] for finding in latest if finding["severity"] != "info"}
+    for finding_id in sorted(serious):
+        for row in heard.get(finding_id, ()):
+            wronged = row["verdict"] in ("culprit", "contributor") and row["entity"] in truth["innocents"]
+            found.check(not wronged, f"{row['entity']} is {row['verdict']}, and innocent")
     accused = {finding["culprit_entity"] for finding in latest}
     rulings: dict[str, set[str]] = defaultdict(set)
     for rows in heard.values():
