@@ -32,7 +32,7 @@ class Topic:
     kind: str
     format: str
     lateness_ms: int = 30_000
-    options: Mapping[str, str] = field(default_factory=dict)  # the format's own
+    options: Mapping[str, str] = field(default_factory=dict, hash=False)  # the format's own
 
     def matches(self, topic: str) -> bool:
         """Whether messages of `topic` are this entry's."""
