@@ -111,7 +111,7 @@ class _Reader:
     def _decoded(self, message: Message) -> Decoded:
         if message.topic not in self.decoders:
             entry = self.config.topic_of(message.topic)
-            self.decoders[message.topic] = decoder(entry.format, entry.kind) if entry else None
+            self.decoders[message.topic] = decoder(entry.format, entry.kind, entry.options) if entry else None
         decode = self.decoders[message.topic]
         if decode is None:
             raise DecodeError(f"topic {message.topic} is not configured")
