@@ -38,7 +38,7 @@ EMBEDDED = {
     "restart-strategy.type": "fixed-delay",
     "restart-strategy.fixed-delay.attempts": "3",
     "restart-strategy.fixed-delay.delay": "1 s",
-    "taskmanager.memory.managed.size": "256m",
+    "taskmanager.memory.managed.size": "2g",
     "taskmanager.memory.network.min": "128m",
     "taskmanager.memory.network.max": "128m",
     "blob.server.port": "0",
