@@ -17,6 +17,8 @@ import orjson
 from confluent_kafka import Producer
 
 from afoot.cli.replay import replay_files
+from afoot.errors import UsageError
+from afoot.lake.layout import TABLES
 from afoot.lake.query import open_lake
 from afoot.simulate.capture import write
 from afoot.simulate.inventory import envelope
@@ -157,7 +159,7 @@ def tables(lake: str) -> Tables:
     """The rows of a lake by table, sorted, with their columns in the layout's order."""
     opened = open_lake(lake)
     found = {}
-    for name in ("findings", "evidence", "signals", "books", "dead_letters"):
+    for name in TABLES:
         rows = opened.sql(f"SELECT * FROM {name}")
         found[name] = sorted((tuple(_plain(value) for value in row.values()) for row in rows), key=repr)
     return found
@@ -239,7 +241,11 @@ class OnKafka:
         publish(self.kafka, [message._replace(topic=self.prefix + message.topic) for message in messages])
 
     def rows(self) -> Tables:
-        """What the lake holds now, under the topics' usual names."""
+        """What the lake holds now, nothing before there is one; under the topics' usual names."""
+        try:
+            open_lake(self.lake)
+        except UsageError:
+            return {name: [] for name in TABLES}
         return {name: sorted(self._unprefixed(rows), key=repr) for name, rows in tables(self.lake).items()}
 
     def alerts(self) -> list[Any]:
