@@ -41,6 +41,11 @@ def locate(uri: str) -> Location:
     return Location(uri, _s3(), path.strip("/"))
 
 
+def with_scheme(uri: str) -> str:
+    """The place as the engine wants it: a folder becomes file:///..., anything else is as the user wrote it."""
+    return uri.rstrip("/") if "://" in uri else Path(uri).expanduser().absolute().as_uri()
+
+
 def existing(uri: str) -> Location:
     """The lake at `uri`; UsageError if there is none, AfootError if it cannot be looked at."""
     location = locate(uri)

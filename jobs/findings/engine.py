@@ -17,6 +17,7 @@ from pyflink.table import StreamTableEnvironment, TableResult
 
 from afoot.config import Config
 from afoot.errors import AfootError
+from afoot.lake.storage import with_scheme
 from afoot.runtime.flink_home import flink_home
 from afoot.runtime.java import java_home
 from jobs.findings.crossing import MAX_PARALLELISM
@@ -61,8 +62,9 @@ def settings(config: Config) -> dict[str, str]:
         "state.backend.type": flink.state_backend,
     }
     if flink.checkpoints:
-        found["execution.checkpointing.dir"] = flink.checkpoints
-        found["execution.checkpointing.savepoint-dir"] = f"{flink.checkpoints.rstrip('/')}/savepoints"
+        checkpoints = with_scheme(flink.checkpoints)
+        found["execution.checkpointing.dir"] = checkpoints
+        found["execution.checkpointing.savepoint-dir"] = f"{checkpoints}/savepoints"
     return {**found, **flink.settings}
 
 
@@ -137,9 +139,10 @@ def replay_settings(folder: Path) -> dict[str, str]:
 
 def stop(result: TableResult) -> str:
     """Ends a running job with a savepoint, and returns its URI."""
-    client = result.get_job_client()
-    assert client is not None
-    return str(client.stop_with_savepoint(False).result())
+    client: Any = result.get_job_client()
+    # Not by PyFlink's own method: it calls a signature that Flink's client no longer has.
+    canonical = get_gateway().jvm.org.apache.flink.core.execution.SavepointFormatType.CANONICAL
+    return str(client._j_job_client.stopWithSavepoint(False, None, canonical).get())
 
 
 def cancel(result: TableResult) -> None:
@@ -153,10 +156,11 @@ def cancel(result: TableResult) -> None:
 def worded_errors(described: Callable[[str], str]) -> Iterator[None]:
     """Failures of the engine as one message that names the cause, secrets masked."""
     from py4j.protocol import Py4JJavaError
+    from pyflink.util.exceptions import JavaException
 
     try:
         yield
-    except Py4JJavaError as error:
+    except (Py4JJavaError, JavaException) as error:
         raise AfootError(described(f"the job failed: {cause(str(error))}")) from error
 
 

@@ -21,6 +21,7 @@ from pyflink.table import StatementSet, StreamTableEnvironment, Table
 from afoot.captures import Prepared
 from afoot.config import Config
 from afoot.lake.layout import TABLES, flink_columns
+from afoot.lake.storage import with_scheme
 from jobs.findings.crossing import keyed_rows, own_time_schema, row_type, spread_keys, timed_schema
 from jobs.findings.decode import decode_messages
 from jobs.findings.inventory import CHANGES
@@ -188,7 +189,7 @@ def _sinks(
     }
     script = render(
         "07_sinks.sql",
-        lake=outlets.lake.rstrip("/"),
+        lake=with_scheme(outlets.lake),
         lake_tables=[(name, flink_columns(name)) for name in lake_tables],
         partitions={name: ", ".join(TABLES[name].partitions) for name in lake_tables},
         kafka_options=kafka_options(config.kafka),

@@ -20,7 +20,8 @@ def test_a_job_that_was_stopped_goes_on_where_it_was(incident: Incident, kafka_s
     first, second, last = parted(incident.messages, 0.35, 0.55)
     job.send(first)
     with running(job, tmp_path / "first.log") as process:
-        wait_for("first findings", lambda: process.poll() is None and job.rows()["findings"])
+        wait_for("first findings", lambda: process.poll() is not None or job.rows()["findings"])
+        assert process.poll() is None, (tmp_path / "first.log").read_text()
         job.send(second)
         time.sleep(1)
         process.send_signal(signal.SIGINT)
