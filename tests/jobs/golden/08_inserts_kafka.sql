@@ -31,7 +31,7 @@ GROUP BY window_start, window_end, topic, kind = 'dead', CASE kind WHEN 'dead' T
 INSERT INTO lake_books
 SELECT CAST(window_end AS TIMESTAMP(6)), topic, 'points', CASE WHEN late THEN 'late' WHEN kind = 'samples' THEN 'windows' ELSE kind END, CAST(NULL AS STRING), SUM(points), DATE_FORMAT(window_start, 'yyyy-MM-dd')
 FROM TABLE(TUMBLE(TABLE frames, DESCRIPTOR(rt), INTERVAL '0 00:01:00.000' DAY TO SECOND))
-WHERE points > 0
+WHERE points > 0 AND kind <> 'unasked'
 GROUP BY window_start, window_end, topic, CASE WHEN late THEN 'late' WHEN kind = 'samples' THEN 'windows' ELSE kind END;
 
 INSERT INTO lake_books
