@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +19,9 @@ class Incident:
     """A simulated incident with the records that follow it, and the rows of its replay."""
 
     truth: Truth
+    recorded: list[Message]  # without those that follow it
     messages: list[Message]
+    lake: Path
     tables: Tables
     alerts: list[Any]
 
@@ -33,7 +36,7 @@ def incident(tmp_path_factory: pytest.TempPathFactory) -> Incident:
     """A volume that one tenant saturates every half hour, five times, in telemetry of four topics."""
     folder = tmp_path_factory.mktemp("incident")
     truth = simulate("hourly_backup", 3, 2.5, folder, size=Size(2, 60))
-    messages = renumbered(read(folder / "capture.jsonl.zst"))
-    messages += pushers(messages)
+    recorded = renumbered(read(folder / "capture.jsonl.zst"))
+    messages = recorded + pushers(recorded)
     rows, alerts = replay(messages, folder / "replay")
-    return Incident(truth, messages, rows, alerts)
+    return Incident(truth, recorded, messages, folder / "replay" / "lake", rows, alerts)
