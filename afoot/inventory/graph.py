@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import orjson
@@ -46,6 +47,13 @@ class Schedule(NamedTuple):
         return cron.run_times(self.expression, self.timezone, from_ms, to_ms)
 
 
+class _Reading(NamedTuple):
+    """A whole table's reading that has not ended: the keys that it showed, and whether its first row is among them."""
+
+    keys: set[Key]
+    from_first: bool
+
+
 class Graph:
     """Entities, relations and schedules, each version from its own time on.
 
@@ -58,7 +66,11 @@ class Graph:
         self.retain_ms = retain_ms
         self.heard_ms: int | None = None  # the latest time that the inventory spoke of, heartbeats included
         self.unresolved: Counter[str] = Counter()  # label sets without an entity, by reason
+        self.revision = 0  # greater after each change that alters what is known
         self._tables = {name: Table(columns) for name, columns in COLUMNS.items()}
+        self._readings: dict[str, _Reading] = {}  # tables that are being read whole
+        self._read_ms: dict[str, int] = {}  # table -> time of its last whole reading
+        self._shown: set[str] = set()  # tables that the snapshot, which may be under way, showed rows of
         self._schedules_of: dict[str, dict[str, None]] = defaultdict(dict)  # entity -> schedules that ever were its
         self._problems: dict[str, int] = {}
         self._clock = Clock()
@@ -70,11 +82,13 @@ class Graph:
 
     def apply(self, change: InventoryChange) -> None:
         """Take in one change, in commit order. What cannot be used is in `problems`, and changes nothing else."""
-        table_name, op, _, columns, time_ms, snapshot = change
+        table_name, op, _, columns, time_ms, snapshot, reading, _ = change
         key = tuple(change.key)  # a list where the change came by JSON
         if self.heard_ms is None or time_ms > self.heard_ms:
             self.heard_ms = time_ms
         if op == "heartbeat" or table_name == "heartbeat":
+            if reading == "last":
+                self._end_snapshot(time_ms)
             return
         table = self._tables.get(table_name)
         if table is None:
@@ -82,11 +96,18 @@ class Graph:
         elif op == "truncate":
             if table.truncate(time_ms):
                 self._note(time_ms, placing=table_name != "schedule", labelling=table_name != "schedule")
+        elif reading and change.reading_rows == 0:
+            self._shown.add(table_name)
+            self._end_reading(table_name, set(), time_ms)
         elif len(key) != len(KEY_COLUMNS[table_name]) or not all(isinstance(part, str) and part for part in key):
             names = ", ".join(KEY_COLUMNS[table_name])
             self._report(f"a row of {table_name} has key {key!r:.80}, needed: {names}; the change is ignored")
         else:
             patch = None if op == "delete" or columns is None else self._patch(table_name, key, columns)
+            if table_name in self._read_ms:
+                snapshot = False  # the first snapshot is over
+                if reading and columns is not None:
+                    time_ms = self._updated_ms(table_name, columns, time_ms)
             before = table.at(key, time_ms)
             from_ms = table.put(key, time_ms, patch, snapshot)
             if from_ms is not None:
@@ -105,6 +126,55 @@ class Graph:
                     self._note(from_ms, placing=False, labelling=False)
                     if after is not None and after.get("entity_id"):
                         self._schedules_of[after["entity_id"]][key[0]] = None
+            if reading:
+                self._read_on(change, key)
+
+    def _updated_ms(self, table: str, columns: Row, read_ms: int) -> int:
+        """When a row came that a reading shows: when it says so, if that is since the reading before."""
+        stated = columns.get("updated_at")
+        return stated if type(stated) is int and self._read_ms[table] < stated < read_ms else read_ms
+
+    def _read_on(self, change: InventoryChange, key: Key) -> None:
+        """Follow a whole table's reading. What it has not shown at its end is deleted, if nothing of it was missed."""
+        table, at_ms = change.table, change.time_ms
+        self._shown.add(table)
+        if at_ms <= self._read_ms.get(table, ALWAYS):
+            return  # delivered again
+        if change.reading == "first" or table not in self._readings:
+            # A table of one row has a last one only.
+            self._readings[table] = _Reading(set(), change.reading != "next")
+        reading = self._readings[table]
+        reading.keys.add(key)
+        if change.reading == "last":
+            del self._readings[table]
+            rows = change.reading_rows
+            if not reading.from_first or rows not in (None, len(reading.keys)):
+                found = f"{len(reading.keys)} rows" if rows is None else f"{len(reading.keys)} of {rows} rows"
+                self._report(f"a reading of {table} is incomplete: it has {found}; it deletes nothing")
+                return
+            self._end_reading(table, reading.keys, at_ms)
+
+    def _end_reading(self, table: str, keys: AbstractSet[Key], at_ms: int) -> None:
+        if at_ms <= self._read_ms.get(table, ALWAYS):
+            return
+        self.revision += table not in self._read_ms
+        self._read_ms[table] = at_ms
+        shown = [dict(zip(KEY_COLUMNS[table], key, strict=True)) for key in keys]
+        for change in self.reconcile(table, shown, at_ms):
+            self.apply(change)
+
+    def _end_snapshot(self, at_ms: int) -> None:
+        """The end of a snapshot of all tables: one that it showed no row of is empty."""
+        for table in COLUMNS:
+            if table not in self._shown:
+                self._end_reading(table, set(), at_ms)
+        self._shown.clear()
+        self._readings.clear()
+
+    @property
+    def reading(self) -> bool:
+        """Whether a reading of a table has begun and not ended."""
+        return bool(self._readings)
 
     def reconcile(self, table: str, rows: Iterable[Mapping[str, Any]], at_ms: int) -> list[InventoryChange]:
         """The changes, not yet applied, that make a table what a full poll at `at_ms` showed.
@@ -115,7 +185,7 @@ class Graph:
         if table not in COLUMNS:
             raise UsageError(f"table {table!r} is no inventory table; allowed: {', '.join(COLUMNS)}")
         known = self._tables[table]
-        snapshot = not known.rows
+        snapshot = not known.rows and table not in self._read_ms
         polled: dict[Key, Row] = {}
         for row in rows:
             key = tuple(row.get(column) for column in KEY_COLUMNS[table])
@@ -187,6 +257,7 @@ class Graph:
             self._report(f"component {component!r:.80} is not known; allowed: {allowed}; the type's is taken")
 
     def _note(self, ms: int, placing: bool, labelling: bool) -> None:
+        self.revision += 1
         self._clock.note(ms)
         if placing:
             self._placements.clock.note(ms)
@@ -327,6 +398,9 @@ class Graph:
             "horizon_ms": self._horizon_ms,
             "tables": {name: table.state() for name, table in self._tables.items()},
             "clocks": [clock.state() for clock in self._clocks()],
+            "readings": {name: (set(r.keys), r.from_first) for name, r in self._readings.items()},
+            "read_ms": dict(self._read_ms),
+            "shown": set(self._shown),
             "problems": dict(self._problems),
             "unresolved": dict(self.unresolved),
         }
@@ -343,6 +417,9 @@ class Graph:
             table.restore(state["tables"][name])
         for clock, clock_state in zip(graph._clocks(), state["clocks"], strict=True):
             clock.restore(clock_state)
+        graph._readings = {name: _Reading(*parts) for name, parts in state.get("readings", {}).items()}
+        graph._read_ms.update(state.get("read_ms", {}))
+        graph._shown.update(state.get("shown", ()))
         graph._problems.update(state["problems"])
         graph.unresolved.update(state["unresolved"])
         graph._index_schedules()

@@ -9,7 +9,7 @@ import orjson
 
 from afoot.telemetry import limits
 from afoot.telemetry.payload import shown
-from afoot.telemetry.rows import InventoryChange
+from afoot.telemetry.rows import Decoded, InventoryChange, Reading
 from afoot.telemetry.values import Refused
 
 TABLES: dict[str, tuple[str, ...]] = {
@@ -51,14 +51,25 @@ def upserted(table: str, row: Mapping[str, Any], time_ms: int, snapshot: bool) -
     return InventoryChange(table, "upsert", key_of(table, columns), columns, time_ms, snapshot)
 
 
+def read_row(table: str, row: Mapping[str, Any], time_ms: int, reading: Reading, rows: int | None = None) -> Decoded:
+    """A row of a whole table's reading. One whose columns cannot be used is refused, and still there: by its key."""
+    refused = []
+    try:
+        change = upserted(table, row, time_ms, snapshot=True)
+    except Refused as error:
+        change = upserted(table, {column: row.get(column) for column in TABLES[table]}, time_ms, snapshot=True)
+        refused.append(str(error))
+    return Decoded([change._replace(reading=reading, reading_rows=rows)], refused)
+
+
 def removed(table: str, key: Mapping[str, Any], time_ms: int) -> InventoryChange:
     """The deletion of the row that `key` names."""
     return InventoryChange(table, "delete", key_of(table, key), None, time_ms)
 
 
-def heartbeat(time_ms: int) -> InventoryChange:
+def heartbeat(time_ms: int, reading: Reading = "") -> InventoryChange:
     """A message that says only that everything before `time_ms` was sent."""
-    return InventoryChange("heartbeat", "heartbeat", (), None, time_ms)
+    return InventoryChange("heartbeat", "heartbeat", (), None, time_ms, reading=reading)
 
 
 def _key_text(table: str, column: str, value: Any) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, NamedTuple
 
 MetricKind = Literal["gauge", "cumulative", "delta", "unknown"]
+Reading = Literal["", "first", "next", "last"]
 
 
 class Labels:
@@ -109,6 +110,10 @@ class InventoryChange(NamedTuple):
 
     `table` is entity, relation, schedule or heartbeat; `key` is its primary key; `row` holds the columns after
     the change (None for a delete), where a column that the source could not say is absent and keeps its old value.
+
+    A source that reads a whole table, a snapshot or a full poll, marks its rows: `reading` is first, next or last, and
+    `reading_rows` how many there are, where it tells. The last of a table without rows has 0 and no row. What a reading
+    does not show is not there. Of a heartbeat, last ends a snapshot of all tables.
     """
 
     table: str
@@ -117,6 +122,8 @@ class InventoryChange(NamedTuple):
     row: dict[str, Any] | None
     time_ms: int  # version time: source.ts_ms
     snapshot: bool = False  # read by a first snapshot: holds for earlier windows too
+    reading: Reading = ""
+    reading_rows: int | None = None
 
 
 Row = MetricPoint | LogRecord | FlowRecord | InventoryChange

@@ -22,7 +22,8 @@ class InventoryLog:
     """The graph, and in broadcast state the batches of changes that it can be built from again.
 
     State: SNAPSHOT, a graph's state pickled, then batches of changes by number. It is bounded by the graph, which drops
-    versions two days after they ended, and by COMPACT_AFTER batches.
+    versions two days after they ended, and by COMPACT_AFTER batches. A batch that alters nothing is not kept, and one
+    with the rows of a whole table is kept as what came of it.
     """
 
     def __init__(self) -> None:
@@ -43,11 +44,12 @@ class InventoryLog:
     def add(self, text: str, state: Any) -> None:
         """Applies the changes of a window, as step 4 joined them, and keeps them."""
         graph = self.graph(state)
+        before = graph.revision
         changes = read_changes(text)
         _apply(graph, changes)
-        if all(change.op == "heartbeat" for change in changes):
-            return
-        if self._next > COMPACT_AFTER:
+        if graph.revision == before and not graph.reading:
+            return  # heartbeats, and rows that repeat what is known
+        if self._next > COMPACT_AFTER or any(change.reading for change in changes):
             state.clear()
             state.put(SNAPSHOT, pickle.dumps(graph.state()))
             self._next = 1
@@ -57,14 +59,14 @@ class InventoryLog:
 
 
 def read_changes(text: str) -> list[InventoryChange]:
-    """The changes that step 4 joined, in commit order: by version time, then by where they stand in their topic."""
+    """The changes that step 4 joined, in the order of their topics: commits, where a snapshot's times need not be."""
     found = []
     for record in text.split(RECORD_SEPARATOR):
         topic, partition, offset, body = record.split(SEPARATOR, 3)
         for place, columns in enumerate(orjson.loads(body)):
             columns["key"] = tuple(columns["key"])
             change = InventoryChange(**columns)
-            found.append(((change.time_ms, topic, int(partition), int(offset), place), change))
+            found.append(((topic, int(partition), int(offset), place), change))
     return [change for _, change in sorted(found, key=lambda item: item[0])]
 
 

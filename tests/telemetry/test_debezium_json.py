@@ -127,13 +127,13 @@ BIG = {  # without `labels`, whose value the log did not hold
 @pytest.mark.parametrize(
     ("name", "change"),
     [
-        ("envelope-volumes-r", Change("upsert", "volumes", {"id": 2}, VOLUME, 1795229782156, True)),
+        ("envelope-volumes-r", Change("upsert", "volumes", {"id": 2}, VOLUME, 1795229782156, True, "last")),
         ("envelope-volumes-c", Change("upsert", "volumes", {"id": 4}, VOLUME_4, 1795229913494, False)),
         ("envelope-volumes-u", Change("upsert", "volumes", {"id": 3}, VOLUME_3, 1795229913497, False)),
         ("envelope-volumes-toast-unavailable", Change("upsert", "volumes", {"id": 5}, BIG, 1795231150671, False)),
         ("envelope-volumes-d", Change("delete", "volumes", {"id": 4}, {}, 1795229915547, False)),
         ("envelope-volumes-tombstone", None),
-        ("envelope-pods-r", Change("upsert", "pods", POD_KEY, POD, 1795229782156, True)),
+        ("envelope-pods-r", Change("upsert", "pods", POD_KEY, POD, 1795229782156, True, "last")),
         ("envelope-pods-u", Change("upsert", "pods", POD_KEY, POD_AFTER, 1795229804487, False)),
         ("envelope-pods-d", Change("delete", "pods", POD_KEY, {}, 1795229806568, False)),
         ("envelope-pods-tombstone", None),
@@ -151,6 +151,40 @@ BIG = {  # without `labels`, whose value the log did not hold
 )
 def test_records_of_a_real_connector(name: str, change: Change | None) -> None:
     assert read(recorded(f"one-debezium-{name}")) == change
+
+
+@pytest.mark.parametrize(
+    ("mark", "reading"),
+    [
+        ("first", "first"),
+        ("first_in_data_collection", "first"),
+        ("true", "next"),
+        ("last_in_data_collection", "last"),
+        ("last", "last"),
+        ("incremental", ""),
+        ("false", ""),
+        (True, ""),
+        (None, ""),
+    ],
+)
+def test_a_snapshot_s_row_says_where_in_its_table_it_stands(mark: Any, reading: str) -> None:
+    source = {"table": "entity", "ts_ms": RECORD_MS, "snapshot": mark}
+    after = {"id": "vm:a", "name": "a"}
+    (read_, streamed) = (decode({"op": op, "source": source, "after": after}) for op in "rc")
+    unwrapped = {**after, "__op": "r", "__source_table": "entity", "__source_ts_ms": RECORD_MS}
+    assert read_ == decode({**unwrapped, "__source_snapshot": mark})
+    assert read_ == [InventoryChange("entity", "upsert", ("vm:a",), after, RECORD_MS, True, reading)]  # type: ignore[arg-type]
+    assert streamed == [InventoryChange("entity", "upsert", ("vm:a",), after, RECORD_MS)]
+    beat = {"op": "r", "source": {**source, "table": "heartbeat"}, "after": {"id": 1, "at": "now"}}
+    assert decode(beat) == [InventoryChange("heartbeat", "heartbeat", (), None, RECORD_MS, reading=reading)]  # type: ignore[arg-type]
+
+
+def test_a_snapshot_s_row_that_cannot_be_used_is_still_there() -> None:
+    source = {"table": "entity", "ts_ms": RECORD_MS, "snapshot": "true"}
+    value = {"op": "r", "source": source, "after": {"id": "vm:a", "name": 7}}
+    rows, refused = formats.decoder("debezium_json")(message(value, {"id": "vm:a"}, "inventory"))
+    assert rows == [InventoryChange("entity", "upsert", ("vm:a",), {"id": "vm:a"}, RECORD_MS, True, "next")]
+    assert refused == ["entity.name is 7; text is expected"]
 
 
 def test_a_whole_topic_of_a_real_connector() -> None:

@@ -117,9 +117,42 @@ def test_where_the_table_is_named() -> None:
         formats.decoder("jdbc_json", "inventory", {"table": "pods"})
 
 
+POLLED = {"polled_table": "entity", "polled_at": 1_795_229_920_000, "polled_row": 1, "polled_rows": 2, **ENTITY}
+
+
+@pytest.mark.parametrize(("row", "of", "reading"), [(1, 3, "first"), (2, 3, "next"), (3, 3, "last"), (1, 1, "last")])
+def test_a_row_of_a_poll_that_tells_its_size(row: int, of: int, reading: Any) -> None:
+    value = {**POLLED, "polled_row": row, "polled_rows": of, "updated_at": "2026-11-21T02:58:33.497322Z"}
+    expected = InventoryChange("entity", "upsert", ("vm:backup",), ROW, 1_795_229_920_000, True, reading, of)
+    assert decode(value, "inventory") == decode(value, "polled.relation") == [expected]
+    assert decode({"schema": None, "payload": value}, "inventory") == [expected]
+
+
+def test_a_poll_that_found_nothing() -> None:
+    nothing = dict.fromkeys(ENTITY)
+    expected = InventoryChange("entity", "upsert", (), None, 1_795_229_920_000, True, "last", 0)
+    assert decode({**POLLED, **nothing, "polled_row": 0, "polled_rows": 0}, "inventory") == [expected]
+
+
+def test_a_polled_row_that_cannot_be_used_is_still_there() -> None:
+    rows, refused = formats.decoder("jdbc_json", "inventory")(message({**POLLED, "attributes": "{"}))
+    assert [(change.key, change.row, change.reading) for change in rows] == [
+        (("vm:backup",), {"id": "vm:backup"}, "first")
+    ]
+    assert "entity.attributes is not JSON" in refused[0]
+
+
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
+        ({**POLLED, "polled_table": "heartbeat"}, "polled_table is 'heartbeat'; allowed are entity, relation, sched"),
+        ({**POLLED, "polled_table": None}, "polled_table is nothing"),
+        ({**POLLED, "polled_row": 3}, "polled_row is 3 of polled_rows 2"),
+        ({**POLLED, "polled_row": 0}, "polled_row is 0 of polled_rows 2"),
+        ({**POLLED, "polled_rows": "many"}, "polled_rows is 'many'"),
+        ({**POLLED, "polled_at": None}, "polled_at is nothing"),
+        ({**POLLED, "updated_at": "soon"}, "updated_at is 'soon'"),
+        ({**POLLED, "id": ""}, "entity.id, of the primary key, is"),
         ({**ENTITY, "id": None}, "entity.id, of the primary key, is nothing"),
         ({**ENTITY, "updated_at": "soon"}, "updated_at is 'soon'"),
         ({**ENTITY, "updated_at": 0}, "updated_at is missing (0)"),

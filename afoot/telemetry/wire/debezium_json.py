@@ -2,6 +2,7 @@
 
 The key says which row: in a delete nothing else is trusted, for `before` may hold placeholders. A column whose value
 Debezium could not say (TOAST) is left out of the row. The version time is source.ts_ms, unwrapped __source_ts_ms.
+A snapshot's rows say in source.snapshot where each table's first and last are: what it does not show is not there.
 """
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from afoot.errors import DecodeError
-from afoot.telemetry.inventory import TABLES, heartbeat, key_of, removed, table_of, upserted
+from afoot.telemetry.inventory import TABLES, heartbeat, key_of, read_row, removed, table_of, upserted
 from afoot.telemetry.payload import document, parse, shown, shown_keys
-from afoot.telemetry.rows import Decoded, InventoryChange, Message
+from afoot.telemetry.rows import Decoded, InventoryChange, Message, Reading
 from afoot.telemetry.values import Refused, epoch_ns, integer
 
 KINDS = ("inventory",)
@@ -20,6 +21,14 @@ _UNAVAILABLE = "__debezium_unavailable_value"
 _UNAVAILABLE_BASE64 = "X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ=="
 _PHYSICAL_TABLE = "__dbz__physicalTableIdentifier"  # what Debezium's topic router adds to the keys of a shared topic
 _OPERATIONS = "c, r, u, d, t and m"
+# Values of source.snapshot for rows that are read in order, a table as a whole. Incremental snapshots are not.
+_READINGS: dict[Any, Reading] = {
+    "first": "first",
+    "first_in_data_collection": "first",
+    "true": "next",
+    "last_in_data_collection": "last",
+    "last": "last",
+}
 
 
 class Change(NamedTuple):
@@ -31,13 +40,14 @@ class Change(NamedTuple):
     row: dict[str, Any]
     time_ms: int
     snapshot: bool
+    reading: Reading = ""
 
 
 def decode(message: Message) -> Decoded:
     """One change event: at most one row, and none for a tombstone that cannot be told to be of an inventory table."""
     try:
         change = read(message)
-        return Decoded([] if change is None else [_inventory_change(change)], [])
+        return Decoded([], []) if change is None else _decoded(change)
     except Refused as error:
         raise DecodeError(f"{_FORMAT}: {error}") from None
 
@@ -57,17 +67,19 @@ def read(message: Message) -> Change | None:
     return _unwrapped(value, key, message.topic)
 
 
-def _inventory_change(change: Change) -> InventoryChange:
-    table = table_of(change.table)
+def _decoded(change: Change) -> Decoded:
+    table, time_ms = table_of(change.table), change.time_ms
     if change.op == "heartbeat" or table == "heartbeat":
-        return heartbeat(change.time_ms)
+        return Decoded([heartbeat(time_ms, change.reading)], [])
     if change.op == "truncate":
-        return InventoryChange(table, "truncate", (), None, change.time_ms)
+        return Decoded([InventoryChange(table, "truncate", (), None, time_ms)], [])
     if change.op == "delete":
-        return removed(table, change.key, change.time_ms)
+        return Decoded([removed(table, change.key, time_ms)], [])
     if change.key and key_of(table, change.key) != key_of(table, {**change.key, **change.row}):
         raise Refused(f"the message's key {shown(str(change.key))} is not the row's")
-    return upserted(table, change.row, change.time_ms, change.snapshot)
+    if change.reading:
+        return read_row(table, change.row, time_ms, change.reading)
+    return Decoded([upserted(table, change.row, time_ms, change.snapshot)], [])
 
 
 def _envelope(value: dict[str, Any], key: dict[str, Any]) -> Change:
@@ -88,7 +100,7 @@ def _envelope(value: dict[str, Any], key: dict[str, Any]) -> Change:
         after = value.get("after")
         if type(after) is not dict:
             raise Refused(f"op is {op!r}, but after is {shown(after)}; the row is expected")
-        return Change("upsert", table, key, _said(after), time_ms, op == "r")
+        return _upsert(table, key, after, time_ms, op, source.get("snapshot"))
     raise Refused(f"op is {shown(op)}; {_OPERATIONS} are known")
 
 
@@ -113,7 +125,14 @@ def _unwrapped(value: dict[str, Any], key: dict[str, Any], topic: str) -> Change
         return Change("delete", table, key, {}, time_ms, False)
     if op not in (None, "c", "r", "u"):
         raise Refused(f"__op is {shown(op)}; {_OPERATIONS} are known")
-    return Change("upsert", table, key, _said(row), time_ms, op == "r")
+    return _upsert(table, key, row, time_ms, op, value.get("__source_snapshot"))
+
+
+def _upsert(
+    table: str, key: dict[str, Any], row: dict[str, Any], time_ms: int, op: str | None, snapshot: Any
+) -> Change:
+    reading: Reading = _READINGS.get(snapshot, "") if op == "r" and type(snapshot) is str else ""
+    return Change("upsert", table, key, _said(row), time_ms, op == "r", reading)
 
 
 def _tombstone(message: Message, key: dict[str, Any]) -> Change | None:

@@ -1,7 +1,10 @@
 """Rows of the inventory tables as a JDBC source connector polls them: a bare row, or {schema, payload}.
 
-Every record is an upsert: a poll does not see deletes. The table is the option's, else the last word of the topic's
-name, else of the schema's. The version time is updated_at (milliseconds or RFC 3339), else the record's own time.
+Every record is an upsert. The table is the option's, else the last word of the topic's name, else of the schema's. The
+version time is updated_at (milliseconds or RFC 3339), else the record's own time.
+
+A poll does not see deletes, unless its query reads the whole table and says so in each row: polled_table, polled_at
+(one for all rows of a poll), polled_row and polled_rows. What such a poll does not show is not there.
 """
 
 from __future__ import annotations
@@ -11,10 +14,10 @@ from typing import Any
 
 from afoot.errors import DecodeError, UsageError
 from afoot.telemetry.formats import Decoder
-from afoot.telemetry.inventory import TABLES, heartbeat, upserted
+from afoot.telemetry.inventory import TABLES, heartbeat, read_row, upserted
 from afoot.telemetry.payload import document, shown
-from afoot.telemetry.rows import Decoded, InventoryChange, Message
-from afoot.telemetry.values import Malformed, Refused, epoch_ns, rfc3339_ns
+from afoot.telemetry.rows import Decoded, InventoryChange, Message, Reading
+from afoot.telemetry.values import Malformed, Refused, count, epoch_ns, rfc3339_ns
 
 KINDS = ("inventory",)
 OPTIONS = {"table": f"the table that the topic carries, where its name does not end in it: {', '.join(TABLES)}"}
@@ -31,23 +34,45 @@ def make(kind: str, options: dict[str, str]) -> Decoder:
 
     def decode(message: Message) -> Decoded:
         try:
-            return Decoded([_change(message, table)], [])
+            return _decoded(message, table)
         except Refused as error:
             raise DecodeError(f"{_FORMAT}: {error}") from None
 
     return decode
 
 
-def _change(message: Message, table: str | None) -> InventoryChange:
+def _decoded(message: Message, table: str | None) -> Decoded:
     row, schema_name = read(message)
+    if "polled_rows" in row:
+        return _polled(row)
     table = table or _table(message.topic) or _table(schema_name)
     if table is None:
         raise Malformed(
             f"topic {shown(message.topic)} does not end in a table of the inventory ({', '.join(TABLES)}); "
             "the option `table` says which it is"
         )
-    time_ms = _version_ms(row, message)
-    return heartbeat(time_ms) if table == "heartbeat" else upserted(table, row, time_ms, snapshot=False)
+    sent = row.get("updated_at", row.get("at"))
+    time_ms = message.timestamp_ms if sent is None else _ms(sent, "updated_at")
+    change = heartbeat(time_ms) if table == "heartbeat" else upserted(table, row, time_ms, snapshot=False)
+    return Decoded([change], [])
+
+
+def _polled(row: dict[str, Any]) -> Decoded:
+    """A row of a poll of a whole table, or the only record of a poll that found the table empty."""
+    table = row.get("polled_table")
+    if table not in TABLES or table == "heartbeat":
+        raise Refused(f"polled_table is {shown(table)}; allowed are entity, relation, schedule")
+    time_ms = _ms(row.get("polled_at"), "polled_at")
+    number, rows = count(row.get("polled_row"), "polled_row"), count(row["polled_rows"], "polled_rows")
+    if number > rows or (number == 0) != (rows == 0):
+        raise Refused(f"polled_row is {number} of polled_rows {rows}; 1 up to polled_rows is expected, 0 of 0 for none")
+    reading: Reading = "last" if number == rows else "first" if number == 1 else "next"
+    if rows == 0:
+        return Decoded([InventoryChange(table, "upsert", (), None, time_ms, True, reading, 0)], [])
+    columns = {name: value for name, value in row.items() if not name.startswith("polled_")}
+    if columns.get("updated_at") is not None:
+        columns["updated_at"] = _ms(columns["updated_at"], "updated_at")
+    return read_row(table, columns, time_ms, reading, rows)
 
 
 def read(message: Message) -> tuple[dict[str, Any], str]:
@@ -68,10 +93,5 @@ def _table(text: str) -> str | None:
     return match[0] if match and match[0] in TABLES else None
 
 
-def _version_ms(row: dict[str, Any], message: Message) -> int:
-    sent = row.get("updated_at", row.get("at"))
-    if sent is None:
-        return message.timestamp_ms
-    if type(sent) is str:
-        return rfc3339_ns(sent, "updated_at", "Z") // _MS
-    return epoch_ns(sent, 1_000, "updated_at") // _MS
+def _ms(sent: Any, what: str) -> int:
+    return (rfc3339_ns(sent, what, "Z") if type(sent) is str else epoch_ns(sent, 1_000, what)) // _MS
