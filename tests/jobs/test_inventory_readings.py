@@ -69,3 +69,21 @@ def test_a_poll_that_lies_in_two_windows_is_one_across_a_restart() -> None:
     log.add(text(changes[3:], 20), state)
     assert there(log.graph(state), START_MS + 2000) == ["vm:a", "vm:c"]
     assert there(InventoryLog().graph(state), START_MS + 2000) == ["vm:a", "vm:c"]
+
+
+def test_the_beginning_of_a_poll_is_kept_though_it_repeats_what_is_known() -> None:
+    state, log = State(), InventoryLog()
+    log.add(text(poll(START_MS, "vm:a", "vm:b")), state)
+    begun, ended = poll(START_MS + 1000, "vm:a", "vm:c")
+    log.add(text([begun], 10), state)
+    log = InventoryLog()
+    log.add(text([ended], 11), state)
+    assert there(log.graph(state), START_MS + 1000) == ["vm:a", "vm:c"]
+
+
+def test_that_a_first_poll_found_nothing_is_kept() -> None:
+    state, log = State(), InventoryLog()
+    log.add(text([InventoryChange("entity", "upsert", (), None, START_MS, True, "last", 0)]), state)
+    log = InventoryLog()
+    log.add(text(poll(START_MS + 1000, "vm:a"), 1), state)
+    assert [there(log.graph(state), START_MS + after) for after in (999, 1000)] == [[], ["vm:a"]]
