@@ -32,7 +32,7 @@ def locate(uri: str) -> Location:
     if not separator:
         return Location(uri, fs.LocalFileSystem(), Path(uri).expanduser().absolute().as_posix())
     if scheme == "file":
-        return Location(uri, fs.LocalFileSystem(), Path(urlsplit(uri).path).absolute().as_posix())
+        return Location(uri, fs.LocalFileSystem(), Path(uri.removeprefix("file://")).absolute().as_posix())
     if scheme not in ("s3", "s3a"):
         raise UsageError(f"lake {uri!r}: scheme {scheme!r} is not known; allowed are a folder and s3://bucket/prefix")
     _, _, path = uri.partition("://")
@@ -42,8 +42,11 @@ def locate(uri: str) -> Location:
 
 
 def with_scheme(uri: str) -> str:
-    """The place as the engine wants it: a folder becomes file:///..., anything else is as the user wrote it."""
-    return uri.rstrip("/") if "://" in uri else Path(uri).expanduser().absolute().as_uri()
+    """The place as the engine wants it: a folder becomes file:///..., anything else is as the user wrote it.
+
+    Nothing is percent-encoded, for the engine takes paths by the letter.
+    """
+    return uri.rstrip("/") if "://" in uri else f"file://{Path(uri).expanduser().absolute().as_posix()}"
 
 
 def existing(uri: str) -> Location:
