@@ -77,7 +77,7 @@ def damaged(incident: Incident, tmp_path_factory: pytest.TempPathFactory) -> Dam
     damages = (*DAMAGES, tenant, first_type)
     bad, injected = damage(by_time(incident.recorded), seed=3, repeat=REPEAT, damages=damages)
     pushed = pushers(bad)
-    folder = tmp_path_factory.mktemp("damaged")
+    folder = tmp_path_factory.mktemp("damaged") / "with a space, é and %20"
     rows, alerts = replay(bad + pushed, folder)
     return Damaged(bad + pushed, injected, len(pushed), folder / "lake", rows, alerts)
 
