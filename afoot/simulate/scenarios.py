@@ -350,7 +350,7 @@ def wrong_schedule(world: World, table: Timetable) -> Story:
     machine, schedule = _scheduled(world, table, "culprit")
     _cast(world)
     apart_s = 60 * int(world.rng("apart").integers(table.period_s // 240, table.period_s * 3 // 240))
-    room_s = min(table.period_s // 2, 1800)  # for the last run to end in
+    room_s = 900  # for the last run; one left out any earlier would be a job that has stopped
     starts = [at + apart_s for at in world.starts(schedule) if at + apart_s < world.seconds - room_s]
     _crowd_out(world, table, machine, starts)
     return Story([_contention(world, [machine], None, starts)])

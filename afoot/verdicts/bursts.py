@@ -19,11 +19,16 @@ USUAL_RUNS = 20  # runs that tell how long and how heavy a job usually is
 
 @dataclass(slots=True)
 class Burst:
-    """One burst: start of its first window, end of its last, and how much more it was than expected at most."""
+    """One burst: start of its first window, end of its last, and how much more it was than expected at most.
+
+    A first window with less than a quarter of what the next one has is not its first: a job that begins in the last
+    seconds of a minute is nearer to the next one, and so is one whose counter is read between the two.
+    """
 
     start_ms: int
     end_ms: int
     peak: float = 0.0
+    windows: int = 0  # in which it was up
     harm: bool = False
 
     @property
@@ -54,7 +59,11 @@ class BurstTrack:
                 self.loudest.clear()
             burst = self.bursts[-1]
             burst.end_ms = end_ms
-            burst.peak = max(burst.peak, io.value - io.expected)
+            excess = io.value - io.expected
+            if burst.windows == 1 and burst.peak < MAJOR * excess:
+                burst.start_ms = start_ms  # a counter's increase is spread over its scrape: that was its first trace
+            burst.windows += 1
+            burst.peak = max(burst.peak, excess)
         if self.bursts:
             self.heard.add(start_ms, end_ms, gap)
         return bool(self.bursts)

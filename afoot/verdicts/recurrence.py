@@ -13,6 +13,9 @@ from afoot.verdicts.rules import MINUTE_MS, RecurrenceRule
 USUAL_MINUTES = (5, 6, 10, 12, 15, 20, 30, 60, 120, 180, 240, 360, 480, 720, 1440, 10080)
 MOST_SKIPPED = 3  # beats between two neighbouring runs that are tried when periods are guessed
 LATEST, UNCLEAR = 4, 0.75  # runs that a later half needs at least, and the score of the whole that it is heard below
+USUAL, ALONE = 0.5, 0.5  # beforehand: that a beat's period is a usual one, and that nothing but the beat has runs
+REGULAR = 4  # beforehand: a place has a run as likely as if that many before it all had had one
+SCALES = math.log(10080 / 3)  # a period or rate of which nothing is known is equally likely on a scale of logarithms
 STARTS = 10  # runs from which a beat is laid: with most runs on the beat, one of the first ten is
 
 
@@ -34,11 +37,11 @@ class Recurrence(NamedTuple):
 
 
 def find_recurrence(onsets: Sequence[int], window_ms: int, rule: RecurrenceRule) -> Recurrence | None:
-    """The beat of onsets (ms, ascending); None under `rule.runs` of them, or where chance would do as well.
+    """The beat of onsets (ms, ascending); None under `rule.runs` of them, or where chance would do about as well.
 
-    A guess is a distance between neighbouring runs, or a whole part of it if runs were skipped. The beat through the
-    most runs with the fewest empty places wins: half the true period leaves every other place empty, twice the period
-    leaves every other run out.
+    A guess is a distance between neighbouring runs, or a whole part of it if runs were skipped. Of the beats through
+    them the one with the greatest odds against chance wins: half the true period leaves every other place empty, twice
+    the period leaves every other run out.
     """
     times = list(onsets)[-rule.onsets :]
     whole, whole_score = _best(times, window_ms, rule)
@@ -51,19 +54,19 @@ def find_recurrence(onsets: Sequence[int], window_ms: int, rule: RecurrenceRule)
 
 
 def _best(times: list[int], window_ms: int, rule: RecurrenceRule) -> tuple[Recurrence | None, float]:
-    """The best beat of these times, and its score."""
+    """The best beat of these times, and which part of its places and of the runs it holds."""
     if len(times) < rule.runs:
         return None, 0.0
-    best: Recurrence | None = None
-    best_score = 0.0
+    best: tuple[Recurrence | None, float] = None, 0.0
+    best_odds = math.log(rule.odds)
     for guess in _guesses(times, window_ms):
         fitted = _fit(times, guess, window_ms, rule)
         if fitted is None:
             continue
-        beat, score = fitted
-        if score > best_score * (1 + 1e-9):
-            best, best_score = beat, score
-    return best, best_score
+        beat, score, odds = fitted
+        if odds > best_odds:
+            best, best_odds = (beat, score), odds
+    return best
 
 
 def _guesses(times: list[int], window_ms: int) -> list[float]:
@@ -78,8 +81,10 @@ def _guesses(times: list[int], window_ms: int) -> list[float]:
     return [float(minutes * window_ms) for minutes in sorted(distances, reverse=True)]
 
 
-def _fit(times: list[int], guess: float, window_ms: int, rule: RecurrenceRule) -> tuple[Recurrence, float] | None:
-    """The beat near a guessed period, and how well it explains the runs; None if it does not."""
+def _fit(
+    times: list[int], guess: float, window_ms: int, rule: RecurrenceRule
+) -> tuple[Recurrence, float, float] | None:
+    """The beat near a guessed period, its score, and the logarithm of its odds; None if there is none."""
     best: list[tuple[int, int]] = []  # beat number, time
     tolerance = _tolerance(guess, window_ms, rule)
     for start in range(min(STARTS, len(times))):
@@ -117,13 +122,10 @@ def _fit(times: list[int], guess: float, window_ms: int, rule: RecurrenceRule) -
     inliers, occupied = len(on_beat) / len(times), len(on_beat) / max(1, beats)
     if len(on_beat) < rule.runs or inliers < rule.inliers or occupied < rule.occupied:
         return None
-    # Each place left empty is a beat more that could have been laid: chance has as many tries more.
-    tries = beats - len(on_beat) + 1
-    if tries * _chance(len(on_beat), len(times), min(1.0, 2 * tolerance / period)) > rule.chance:
-        return None
     period_ms = round(period / 1000) * 1000
     beat = Recurrence(period_ms, round(start_ms) % period_ms, len(on_beat), len(times))
-    return beat, inliers * occupied
+    odds = _log_odds(times, on_beat, period, start_ms, 2 * tolerance, window_ms)
+    return beat, inliers * occupied, odds
 
 
 def _tolerance(period: float, window_ms: int, rule: RecurrenceRule) -> float:
@@ -169,7 +171,34 @@ def _usual(
     return period
 
 
-def _chance(inliers: int, runs: int, width: float) -> float:
-    """Probability that as many of `runs` fall on a beat at random; two of them were used up to lay it."""
-    tries, hits = runs - 2, inliers - 2
-    return sum(math.comb(tries, k) * width**k * (1 - width) ** (tries - k) for k in range(hits, tries + 1))
+def _log_odds(
+    times: list[int], on_beat: list[tuple[int, int]], period: float, start_ms: float, width: float, window_ms: int
+) -> float:
+    """Logarithm of the odds of a beat against chance: how much likelier these times are under it (a Bayes factor).
+
+    Chance is a Poisson process of unknown rate. The beat has a period that is usual or any; each of its places has a
+    run with an unknown probability; runs lie within an unknown width of their places, `width` at most; and other runs
+    may come at random. What is unknown is integrated out, so every place left empty, every run left out, a loose fit
+    and a choice of many periods cost what they must. Chance exceeds odds of x at some time with probability 1/x at
+    most, however often one looks (Ville's inequality).
+    """
+    runs, inliers, span = len(times), len(on_beat), times[-1] - times[0]
+    places = on_beat[-1][0] - on_beat[0][0]
+    offsets = [time - start_ms - number * period for number, time in on_beat]
+    spread = max(offsets) - min(offsets) + window_ms
+    chance = math.lgamma(runs - 1) - (runs - 1) * math.log(span) - math.log(SCALES)
+    beat = math.log(REGULAR) + _log_beta(inliers - 1 + REGULAR, places - inliers + 2) - (inliers - 1) * math.log(spread)
+    beat -= math.log((inliers - 1) * (1 + math.log(max(1.0, width / window_ms))))
+    if period in [minutes * MINUTE_MS for minutes in USUAL_MINUTES]:
+        beat += math.log(USUAL / len(USUAL_MINUTES))
+    else:
+        beat += math.log((1 - USUAL) / SCALES * spread / places / period)
+    others = runs - inliers
+    beat += math.log(ALONE) if not others else math.log((1 - ALONE) / SCALES)
+    if others:
+        beat += math.lgamma(others) - others * math.log(span)
+    return beat - chance
+
+
+def _log_beta(a: int, b: int) -> float:
+    return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)

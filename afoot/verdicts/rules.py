@@ -153,7 +153,7 @@ class RecurrenceRule:
     occupied: float
     tolerance: float
     tolerance_minutes: int
-    chance: float
+    odds: float
     onsets: int
 
 
@@ -165,6 +165,7 @@ class ScheduleRule:
     tolerance: float
     tolerance_minutes: int
     acted: float
+    chance: float
     runs: int
     longer: float
     longer_minutes: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -50,8 +51,8 @@ def match_schedule(
     """The entry that the starts of runs (ms, ascending, each that of its window) follow since the attachment.
 
     At least `schedule.matched` of them lie between a scheduled time less one window and that time plus the tolerance,
-    both included. None under `recurrence.runs` of them; of several entries, the one that more runs follow and that
-    names fewer times without a run.
+    both included. None under `recurrence.runs` of them, and where runs at random would follow one of so many entries as
+    well; of several entries, the one that more runs follow and that names fewer times without a run.
     """
     best: tuple[float, str, ScheduleMatch] | None = None
     for schedule in schedules:
@@ -71,6 +72,9 @@ def match_schedule(
         matched = len(hits) / len(runs)
         if matched < rules.schedule.matched or acted < rules.schedule.acted:
             continue
+        followable = min(1.0, (tolerance // window_ms + 2) * window_ms / period)  # part of all windows
+        if len(schedules) * _chance(len(hits), len(runs), followable) > rules.schedule.chance:
+            continue
         found = ScheduleMatch(schedule, matched, len(hits), tuple(times), tolerance)
         if best is None or (-matched * acted, schedule.id) < best[:2]:
             best = (-matched * acted, schedule.id, found)
@@ -85,6 +89,11 @@ def _followed(times: Sequence[int], run_ms: int, window_ms: int, tolerance: int)
         found = times[index]
         index += 1
     return found
+
+
+def _chance(hits: int, runs: int, part: float) -> float:
+    """Probability that at least `hits` of `runs` fall into a part of all time at random."""
+    return sum(math.comb(runs, k) * part**k * (1 - part) ** (runs - k) for k in range(hits, runs + 1))
 
 
 class Counterfactual(NamedTuple):

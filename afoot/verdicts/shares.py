@@ -18,6 +18,7 @@ MEASURES: dict[str, tuple[tuple[str, ...], ...]] = {
     "bytes": (("total_bytes",), ("read_bytes", "write_bytes")),
 }
 UNITS = {"operations": "{op}/s", "bytes": "By/s"}
+QUEUE = "queue"
 NO_SIGNAL, NO_HISTORY = "no signal", "not enough history"
 
 
@@ -114,7 +115,7 @@ def volume_window(
     itself = io.get(volume)
     measures = io_of(itself.readings)[0] if itself else {}
     strain = [itself.readings[name] for name in rules.strain if name in itself.readings] if itself else []
-    judged = [reading for reading in strain if reading.expected is not None]
+    judged = [_at_load(reading, measures.get("operations")) for reading in strain if reading.expected is not None]
     raised = rules.raised
     pressed = (
         any(is_up(r.value, r.expected, r.score, raised.score, raised.strain_ratio) for r in judged) if judged else None
@@ -136,6 +137,18 @@ def volume_window(
         )
         heard.append(TenantIo(tenant.entity, tuple(tenant.own_of), found, pointers))
     return VolumeWindow(start_ms, end_ms, measures, tuple(strain), pressed, saturated, tuple(heard), missing)
+
+
+def _at_load(reading: Reading, operations: Io | None) -> Reading:
+    """A queue against what is expected of it at this window's operations; other signals as they are.
+
+    A queue is operations/s times latency (Little): one that grows only as its operations do shows no pressure.
+    """
+    if reading.signal != QUEUE or operations is None or not operations.value > operations.expected > 0:
+        return reading
+    more = operations.value / operations.expected
+    expected, spread = (reading.expected or 0.0) * more, spread_of(reading) * more
+    return reading._replace(expected=expected, spread=spread, score=score_of(reading.value, expected, spread))
 
 
 def is_raised(tenant: TenantIo, rules: Rules) -> bool:
@@ -169,6 +182,14 @@ class TenantExcess:
 
 
 @dataclass(slots=True)
+class Silence:
+    """Windows of an excess in which a tenant was not heard, and how large it was in them."""
+
+    windows: int = 0
+    total: float = 0.0
+
+
+@dataclass(slots=True)
 class Excess:
     """Sums over the windows in which others than the victim loaded a volume beyond what is expected of it."""
 
@@ -182,6 +203,7 @@ class Excess:
     first_ms: int = 0
     last_ms: int = 0
     tenants: dict[str, TenantExcess] = field(default_factory=dict)
+    silent: dict[str, Silence] = field(default_factory=dict)  # by tenant
 
     def add(self, other: Excess) -> None:
         """Takes in another's windows."""
@@ -197,6 +219,10 @@ class Excess:
         self.own += other.own
         for entity, part in other.tenants.items():
             self.tenants.setdefault(entity, TenantExcess()).add(part)
+        for entity, silence in other.silent.items():
+            known = self.silent.setdefault(entity, Silence())
+            known.windows += silence.windows
+            known.total += silence.total
 
 
 @dataclass(slots=True)
@@ -282,8 +308,11 @@ def _excess(window: VolumeWindow, victim: str, measure: str, rules: Rules) -> Ex
     found = Excess(own=max(0.0, own) if loaded or window.pressed else 0.0)
     if not loaded:
         return found
+    unheard = set(window.missing)
     for tenant in window.tenants:
         io = tenant.measures.get(measure)
+        if io is None:
+            unheard.add(tenant.entity)
         if io is None or victim in tenant.own_of or io.score < raised.score:
             continue
         if io.value - io.expected >= raised.tenant_part * foreign:
@@ -293,6 +322,7 @@ def _excess(window: VolumeWindow, victim: str, measure: str, rules: Rules) -> Ex
     found.value, found.expected, found.spread = volume.value, volume.expected, volume.spread
     # Tenants count their own operations, a volume what reaches it: where they claim more, theirs is the whole.
     found.total = max(foreign, sum(part.excess for part in found.tenants.values()))
+    found.silent = {entity: Silence(1, found.total) for entity in sorted(unheard)}
     found.first_ms, found.last_ms = window.start_ms, window.end_ms
     return found
 
@@ -308,6 +338,7 @@ def _add_dark(dark: Excess, window: VolumeWindow, victim: str, rules: Rules) -> 
     if dark.tenants:
         dark.windows = 1
         dark.total = sum(part.excess for part in dark.tenants.values())
+        dark.silent = {entity: Silence(1, dark.total) for entity in window.missing}
         dark.first_ms, dark.last_ms = window.start_ms, window.end_ms
 
 
@@ -368,8 +399,11 @@ def divide_dark(sums: Pressure) -> Shares | None:
 
 def _divide(measure: str, excess: Excess) -> Shares:
     tenants = [_share(entity, part, excess) for entity, part in excess.tenants.items()]
+    claimed = sum(share.share for share in tenants)
+    if claimed > 1:  # of tenants that were heard in different windows
+        tenants = [share._replace(share=share.share / claimed) for share in tenants]
     tenants.sort(key=lambda share: (-share.share, share.entity))
-    attributed = sum(part.excess for part in excess.tenants.values()) / excess.total
+    attributed = min(1.0, claimed)
     value, expected, spread = (total / excess.windows for total in (excess.value, excess.expected, excess.spread))
     return Shares(
         measure,
@@ -381,20 +415,24 @@ def _divide(measure: str, excess: Excess) -> Shares:
         excess.total / excess.windows,
         excess.total / (excess.total + excess.own),
         attributed,
-        max(0.0, 1.0 - attributed),
+        1.0 - attributed,
         tuple(tenants),
         excess.first_ms,
     )
 
 
 def _share(entity: str, part: TenantExcess, excess: Excess) -> Share:
-    """A tenant in the excess's windows: where it was not up itself, it is taken to be as expected."""
+    """A tenant in those of the excess's windows in which it was heard: missing is not zero.
+
+    Where it was heard and not up, it is taken to be as expected.
+    """
+    silence = excess.silent.get(entity, Silence())
     expected, spread = part.expected / part.windows, part.spread / part.windows
-    observed = expected + part.excess / excess.windows
+    observed = expected + part.excess / (excess.windows - silence.windows)
     signal = part.signals[0] if len(part.signals) == 1 else total_signal(part.signals)
     return Share(
         entity,
-        part.excess / excess.total,
+        part.excess / (excess.total - silence.total),
         observed,
         expected,
         spread,

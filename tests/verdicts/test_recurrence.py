@@ -66,6 +66,18 @@ def test_three_fifths_of_the_runs_must_be_on_the_beat(odd: int, is_found: bool) 
     assert (found is not None and found.period_ms == HOUR) == is_found
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_runs_at_random_hardly_ever_have_a_beat_however_often_one_looks(seed: int) -> None:
+    rnd = random.Random(seed)
+    claimed = 0
+    for _ in range(30):
+        onsets = [DAY]
+        while len(onsets) < 10:
+            onsets.append(onsets[-1] + round(12 + rnd.expovariate(1 / 60)) * MINUTE)
+        claimed += any(find_recurrence(onsets[:count], MINUTE, RULE) for count in range(3, 11))
+    assert claimed <= 30 * 2 / RULE.odds  # twice what is allowed of 30
+
+
 def test_phase_is_utc_epoch_modulo_the_period() -> None:
     found = find(40, 100, 160)
     assert found is not None and found.phase_ms == (DAY + 40 * MINUTE) % HOUR

@@ -112,7 +112,7 @@ def test_a_file_of_ones_own_is_read(tmp_path: Path) -> None:
         ("close_after: 15", "close_after: 1.5", "mine.yaml: time.close_after: found 1.5; allowed: a whole number"),
         ("close_after: 15", "close_after: -1", "mine.yaml: time.close_after: found -1; allowed: 0 to 1000000"),
         ("close_after: 15", "close_after: true", "mine.yaml: time.close_after: found True; allowed: a whole number"),
-        ("chance: 0.25", "chance: .nan", "mine.yaml: recurrence.chance: found nan; allowed: 0 to 1000000"),
+        ("odds: 20", "odds: .nan", "mine.yaml: recurrence.odds: found nan; allowed: 0 to 1000000"),
         ("- pressed_windows >= 1", "- pressed_window >= 1", "did you mean 'pressed_windows'?"),
         ("- pressed_windows >= 1", "- pressed_windows = 1", "is not of the form 'FACT >= NUMBER'"),
         ("names: tenants", "names: tenant", "rules.shared_volume_contention.names: unknown candidates 'tenant'"),

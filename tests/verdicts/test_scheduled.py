@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from afoot.verdicts.bursts import BurstTrack
+from afoot.verdicts.rules import shipped_rules
+from afoot.verdicts.shares import Io
 from tests.verdicts.world import BACKUP, BURST, LATE, MINUTE, ROOM, VOLUME, World, at, silent
 
 
@@ -22,6 +25,15 @@ def test_three_runs_make_an_expected_job_and_further_ones_keep_it_open() -> None
     world.until(5, 30)
     assert [(finding.revision, finding.state) for finding in world.findings] == [(1, "open"), (2, "open"), (3, "open")]
     assert len(world.alerts) == 1
+
+
+@pytest.mark.parametrize(("first", "began"), [(24, 1), (26, 0), (100, 0)])
+def test_a_counters_first_trace_of_a_burst_is_not_its_start(first: float, began: int) -> None:
+    track = BurstTrack()
+    for minute, excess in enumerate((first, 100.0, 500.0)):
+        start = at(0, minute)
+        track.add(start, start + MINUTE, Io(1 + excess, 1.0, 1.0, excess, ("total_ops",)), shipped_rules())
+    assert track.starts() == [at(0, began)]
 
 
 def test_without_a_schedule_nothing_is_expected() -> None:

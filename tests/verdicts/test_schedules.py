@@ -78,6 +78,14 @@ def test_an_entry_that_names_every_minute_explains_nothing() -> None:
     assert found is not None and found.schedule.id == "right"
 
 
+@pytest.mark.parametrize(("runs", "entries", "matched"), [(3, 1, True), (3, 2, False), (4, 2, True)])
+def test_runs_must_not_follow_one_of_many_entries_by_chance(runs: int, entries: int, matched: bool) -> None:
+    # Every ten minutes, three of ten windows follow: 0.3 ** 3 = 0.027, and twice that with another entry.
+    starts = [DAY + (10 * number + 1) * MINUTE for number in range(runs)]
+    often = [schedule("*/10 * * * *"), schedule("17 4 1 1 *", "rare")][:entries]
+    assert (match(starts, *often, now=DAY + HOUR) is not None) == matched
+
+
 def test_the_entry_with_fewer_empty_times_wins_then_the_first_by_id() -> None:
     entries = schedule("*/20 * * * *", "a"), schedule("40 * * * *", "c"), schedule("40 * * * *", "b")
     found = match(hourly(0), *entries, now=DAY + 5 * HOUR)

@@ -108,6 +108,24 @@ def test_largest_share_comes_first_and_numbers_are_those_of_the_windows() -> Non
     assert found.tenants[0].expected == 100
 
 
+def test_a_window_in_which_a_tenant_was_not_heard_says_nothing_of_its_share() -> None:
+    both = {VOLUME: 1800.0, "vm:a": 850.0, "vm:b": 300.0}
+    found = divide(summed(window(both), window({**both, "vm:a": None}), window({**both, "vm:b": None})))
+    assert found is not None
+    first, second = found.tenants
+    assert (first.entity, first.share, first.observed) == ("vm:a", pytest.approx(0.8), pytest.approx(850))
+    assert (second.entity, second.share, second.observed) == ("vm:b", pytest.approx(0.2), pytest.approx(300))
+    assert found.residual == pytest.approx(0)
+
+
+def test_shares_add_up_to_one_when_tenants_were_heard_at_different_times() -> None:
+    one, other = {VOLUME: 1800.0, "vm:a": 1050.0, "vm:b": None}, {VOLUME: 1800.0, "vm:a": None, "vm:b": 1100.0}
+    found = divide(summed(window(one), window(other)))
+    assert found is not None
+    assert [share.share for share in found.tenants] == [pytest.approx(0.5)] * 2
+    assert found.residual == 0
+
+
 @pytest.mark.parametrize(
     ("latency", "pressed"), [(0.01, 1), (0.0017, 1), (0.0015, 0), (0.001, 0), pytest.param(None, 1, id="not measured")]
 )
@@ -116,6 +134,18 @@ def test_pressure_is_latency_above_what_is_usual(latency: float | None, pressed:
     found = divide(sums)
     assert found is not None and found.pressed == pressed
     assert sums.strained == (latency is not None)
+
+
+@pytest.mark.parametrize(("queue", "pressed"), [(6.0, 0), (6.7, 0), (6.8, 1), (12.0, 1)])
+def test_a_queue_that_grows_only_as_its_operations_do_is_no_pressure(queue: float, pressed: int) -> None:
+    busy = {VOLUME: 1800.0, "vm:a": 1050.0}
+    heard = {
+        entity: Heard(entity, "", "", False, {"total_ops": reading("total_ops", busy.get(entity, usual), usual)})
+        for entity, usual in USUAL.items()
+    }
+    heard[VOLUME].readings["queue"] = reading("queue", queue, 2.0, 0.2)  # 4.5 at these operations
+    found = divide(summed(volume_window(0, 60_000, VOLUME, heard, TENANTS, RULES)))
+    assert found is not None and found.pressed == pressed
 
 
 def test_own_excess_under_pressure_tells_how_much_is_foreign() -> None:
