@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from afoot.captures import write_captures
-from afoot.cli import console
+from afoot.cli import console, outputs
 from afoot.config import Config, load_config
-from afoot.errors import UsageError
+from afoot.errors import AfootError, UsageError
 from afoot.kafka import Reader, Slice
 
 
@@ -21,18 +21,23 @@ def capture(
     end: Annotated[str, typer.Option("--to", help="Record time to stop before, likewise.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="A file; .gz and .zst are compressed.")],
 ) -> None:
-    """Record what the configured topics held between two times; afoot replay reads it."""
+    """Record what the configured topics held between two times; afoot replay reads it.
+
+    Example: afoot capture --config afoot.toml --from 2026-05-09T01:30Z --to 2026-05-09T04:00Z -o night.jsonl.zst
+    """
     loaded = load_config(config)
     from_ms, to_ms = moment(begin, "--from"), moment(end, "--to")
     if from_ms >= to_ms:
         raise UsageError(f"--from {begin} is not before --to {end}; nothing would be recorded")
-    if not output.absolute().parent.is_dir():
-        raise UsageError(f"-o {output}: there is no folder {output.absolute().parent}")
-    with Reader(loaded.kafka) as reader, console.progress("looking for the records") as step:
-        slices = _slices(reader, loaded, from_ms, to_ms)
-        total = sum(part.end - part.first for part in slices)
-        step.say(f"recording {total:,} messages")
-        count = write_captures(output, reader.messages(slices, lambda done: step.to(done, total)))
+    outputs.ensure_file(output, "-o")
+    try:
+        with Reader(loaded.kafka) as reader, console.progress("looking for the records") as step:
+            slices = _slices(reader, loaded, from_ms, to_ms)
+            total = sum(part.end - part.first for part in slices)
+            step.say(f"recording {total:,} messages")
+            count = write_captures(output, reader.messages(slices, lambda done: step.to(done, total)))
+    except AfootError as error:
+        raise type(error)(loaded.described(str(error))) from error
     console.stdout().print(f"{output}: {count:,} messages of {len({part.topic for part in slices})} topics")
 
 

@@ -33,7 +33,10 @@ def case(
     ] = None,
     format: Annotated[Format, typer.Option(help="html: a page that stands alone; text: for a terminal.")] = Format.HTML,
 ) -> None:
-    """One finding: the chain, the plots, the suspects and what clears or accuses them."""
+    """One finding: the chain, the plots, the suspects and what clears or accuses them.
+
+    Example: afoot case shared_volume_contention-3f --lake lake -o case.html
+    """
     loaded = load_case(open_lake(lake), finding_id)
     if format is Format.TEXT:
         console.stdout().print(render_text(loaded))

@@ -19,7 +19,10 @@ def compact(
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only days before this one. [default: today, UTC]")
     ] = None,
 ) -> None:
-    """Merges the small files of days that are over; a run that was stopped is ended by the next."""
+    """Merges the small files of days that are over; a run that was stopped is ended by the next.
+
+    Example: afoot compact --lake s3://bucket/afoot
+    """
     location = existing(lake)
     day = (before or datetime.now(UTC)).date()
     with console.progress(f"compacting {lake}") as step:

@@ -12,7 +12,7 @@ import typer
 from afoot.casefile.case import load_case
 from afoot.casefile.page import render_page
 from afoot.casefile.text import render_text
-from afoot.cli import console
+from afoot.cli import console, outputs
 from afoot.cli.replay import replay_files
 from afoot.errors import AfootError, UsageError
 from afoot.lake.query import findings, open_lake
@@ -25,11 +25,15 @@ def demo(
         Path, typer.Option("-o", "--output", help="A folder for the lake, the alerts and the page.")
     ] = Path("demo"),
 ) -> None:
-    """Solve the bundled case: every hour data is late, and a VM's backup on the same volume is why."""
-    if output.exists() and not (output / MARKER).exists() and any(output.iterdir()):
+    """Solve the bundled case: every hour data is late, and a VM's backup on the same volume is why.
+
+    Example: afoot demo -o demo
+    """
+    outputs.ensure_folder(output, "-o")
+    if not (output / MARKER).exists() and any(output.iterdir()):
         raise UsageError(f"-o {output}: is not empty and no demo made it; give another folder")
     shutil.rmtree(output, ignore_errors=True)
-    output.mkdir(parents=True)
+    outputs.ensure_folder(output, "-o")
     (output / MARKER).touch()
     lake, alerts, page = output / "lake", output / "alerts.jsonl", output / "case.html"
     with as_file(files("afoot.demo") / "capture.jsonl.zst") as capture:

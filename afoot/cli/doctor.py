@@ -30,7 +30,10 @@ def doctor(
     config: Annotated[Path, typer.Option(help="afoot.toml")],
     format: Annotated[Format, typer.Option(help="json: one object a line.")] = Format.TABLE,
 ) -> None:
-    """Check brokers, topics, formats, event times, transactions and the lake. Exit status 1 if something is wrong."""
+    """Check brokers, topics, formats, event times, transactions and the lake. Exit status 1 if something is wrong.
+
+    Example: afoot doctor --config afoot.toml
+    """
     loaded = load_config(config)
     checks = []
     with console.progress("looking") as step:

@@ -36,7 +36,10 @@ def findings(
     history: Annotated[bool, typer.Option("--history", help="Every revision, not only the latest.")] = False,
     format: Annotated[Format, typer.Option(help="json: one object a line; csv: with a header.")] = Format.TABLE,
 ) -> None:
-    """The latest revision of each finding, or all of them."""
+    """The latest revision of each finding, or all of them.
+
+    Example: afoot findings --lake s3://bucket/afoot --format json
+    """
     opened = open_lake(lake)
     rows = query_findings(opened, history)
     if format is Format.JSON:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from afoot.cli import console
+from afoot.cli import console, outputs
 from afoot.cli.job import run_job
 from afoot.config import load_config
 from afoot.errors import UsageError
@@ -23,17 +23,20 @@ def replay(
     config: Annotated[Path | None, typer.Option(help="afoot.toml; without it, the default topics.")] = None,
     append: Annotated[bool, typer.Option("--append", help="Add to a lake that holds findings.")] = False,
 ) -> None:
-    """Find what a capture holds: the same job as on Kafka, bounded, on an engine in this machine."""
+    """Find what a capture holds: the same job as on Kafka, bounded, on an engine in this machine.
+
+    Example: afoot replay --capture night.jsonl.zst --lake lake --alerts alerts.jsonl
+    """
     load_config(config)  # its errors before anything starts
     files = [*capture, *(more or [])]
     for file in files:
         if not file.is_file():
             raise UsageError(f"--capture {file}: no such file")
+    if alerts is not None:
+        outputs.ensure_file(alerts, "--alerts")
     if not append and holds_findings(lake):
         raise UsageError(f"--lake {lake}: holds findings already; give another one, or --append to add to these")
     ensure_writable(lake)
-    if alerts is not None and not alerts.absolute().parent.is_dir():
-        raise UsageError(f"--alerts {alerts}: there is no folder {alerts.absolute().parent}")
     replay_files(files, lake, alerts, config)
 
 

@@ -29,7 +29,10 @@ Resume = Annotated[str | None, typer.Option("--from", help="Resume from this sav
 
 
 def run(config: ConfigFile, fresh: Fresh = False, resume: Resume = None) -> None:
-    """Find culprits as telemetry arrives, until stopped. Ctrl-C takes a savepoint; the next start resumes from it."""
+    """Find culprits as telemetry arrives, until stopped. Ctrl-C takes a savepoint; the next start resumes from it.
+
+    Example: afoot run --config afoot.toml
+    """
     loaded = _for_kafka(config)
     ensure_writable(loaded.lake or "")
     _ensure_reachable(loaded.kafka["bootstrap.servers"])
@@ -59,7 +62,10 @@ def submit(
         bool, typer.Option(help="Try brokers and lake from here first; not where only the cluster reaches them.")
     ] = True,
 ) -> None:
-    """Submit the job to a Flink cluster (session, standalone or Kubernetes) and return; prints the job's id."""
+    """Submit the job to a Flink cluster (session, standalone or Kubernetes) and return; prints the job's id.
+
+    Example: afoot submit --config afoot.toml --jobmanager flink-jobmanager:8081
+    """
     loaded = _for_kafka(config)
     if not re.fullmatch(r"[^\s:/]+:\d{1,5}", jobmanager):
         raise UsageError(f"--jobmanager {jobmanager}: allowed is HOST:PORT")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from afoot.cli import console
+from afoot.errors import UsageError
 from afoot.simulate import simulate as simulate_scenario
 
 
@@ -17,12 +18,18 @@ def simulate(
     seed: Annotated[int, typer.Option(help="Names, topology, rates, schedule and formats vary with it.")] = 0,
     hours: Annotated[float | None, typer.Option(help="Simulated time; long enough for five runs by default.")] = None,
 ) -> None:
-    """Simulate an incident or a look-alike: telemetry as agents send it, from a model whose truth is known."""
+    """Simulate an incident or a look-alike: telemetry as agents send it, from a model whose truth is known.
+
+    Example: afoot simulate hourly_backup --seed 7 -o incident
+    """
     with console.progress(scenario, total=1.0) as step:
 
         def told(word: str, part: float) -> None:
             step.say(word)
             step.to(part, 1.0)
 
-        truth = simulate_scenario(scenario, seed, hours, output, told)
+        try:
+            truth = simulate_scenario(scenario, seed, hours, output, told)
+        except OSError as error:
+            raise UsageError(f"-o {output}: cannot be written: {error.strerror}") from error
     console.stdout().print(f"{output / 'capture.jsonl.zst'}: {truth.kind or 'nothing to find'}", soft_wrap=True)
