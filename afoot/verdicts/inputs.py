@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import orjson
@@ -33,6 +33,34 @@ class Reading(NamedTuple):
     family: str = ""
 
 
+class Readings(Mapping[str, Reading]):
+    """The readings of a payload by signal. Most are never asked for, so each is made when it is."""
+
+    __slots__ = ("_items",)
+
+    def __init__(self, signals: Iterable[dict[str, Any]]) -> None:
+        self._items: dict[str, Any] = {item["signal"]: item for item in signals if item.get("value") is not None}
+
+    def __getitem__(self, signal: str) -> Reading:
+        found = self._items[signal]
+        if type(found) is dict:
+            found = self._items[signal] = _reading(found)
+        reading: Reading = found
+        return reading
+
+    def get(self, signal: str, default: Any = None) -> Any:
+        return self[signal] if signal in self._items else default
+
+    def __contains__(self, signal: object) -> bool:
+        return signal in self._items
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+
 class Heard(NamedTuple):
     """All signals of an entity in one window, by name."""
 
@@ -40,7 +68,7 @@ class Heard(NamedTuple):
     component: str
     type: str
     affected: bool
-    readings: dict[str, Reading]
+    readings: Mapping[str, Reading]
 
 
 class VictimInput(NamedTuple):
@@ -94,7 +122,7 @@ def merge(into: dict[str, Heard], payloads: Sequence[Mapping[str, Any]] | None) 
         if known is None:
             into[found.entity] = found
             continue
-        readings = dict(known.readings)
+        readings: dict[str, Reading] = dict(known.readings)
         for signal, reading in found.readings.items():
             other = readings.get(signal)
             if other is None or _preference(reading) < _preference(other):
@@ -108,25 +136,24 @@ def _preference(reading: Reading) -> tuple[int, str, float]:
 
 def heard(payload: Mapping[str, Any]) -> Heard:
     """A payload of placed signals as an object; a signal without a value is left out."""
-    readings = {
-        item["signal"]: Reading(
-            item["signal"],
-            item.get("unit") or "",
-            item["value"],
-            item.get("expected"),
-            item.get("spread"),
-            item.get("score"),
-            tuple([Pointer(*pointer) for pointer in item.get("pointers") or ()]),
-            item.get("rank") or 0,
-            item.get("family") or "",
-        )
-        for item in payload["signals"]
-        if item.get("value") is not None
-    }
     return Heard(
         payload["entity"],
         payload.get("component") or "",
         payload.get("type") or "",
         bool(payload.get("affected")),
-        readings,
+        Readings(payload["signals"]),
+    )
+
+
+def _reading(item: Mapping[str, Any]) -> Reading:
+    return Reading(
+        item["signal"],
+        item.get("unit") or "",
+        item["value"],
+        item.get("expected"),
+        item.get("spread"),
+        item.get("score"),
+        tuple([Pointer(*pointer) for pointer in item.get("pointers") or ()]),
+        item.get("rank") or 0,
+        item.get("family") or "",
     )

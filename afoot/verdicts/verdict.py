@@ -99,7 +99,7 @@ def judge(
             cause.component,
             None,
             facts["load_part"],
-            _pressing(main, rules),
+            _pressing(main, facts["load_part"], rules),
             cause,
             cause.first_ms,
             None,
@@ -195,14 +195,16 @@ def _leader(shares: Shares, incumbents: Collection[str], rules: Rules) -> Share:
     return top
 
 
-def _pressing(main: Storage | None, rules: Rules) -> tuple[str, ...]:
-    """Tenants that press a volume while more data is what drives the lag: contributors by their part of all excess."""
+def _pressing(main: Storage | None, load: float | None, rules: Rules) -> tuple[str, ...]:
+    """Tenants that press a volume while more data is what drives the lag: contributors by their part of its growth.
+
+    That is their share of the part that comes from less output; where no output is measured, of the volume's excess.
+    """
     shares = main.shares if main else None
     if not shares or not shares.pressed:
         return ()
-    return tuple(
-        share.entity for share in shares.tenants if share.share * shares.foreign_part >= rules.shares.load_contributor
-    )
+    rest = shares.foreign_part if load is None else 1 - load
+    return tuple(share.entity for share in shares.tenants if share.share * rest >= rules.shares.load_contributor)
 
 
 def _why(main: Storage | None, facts: Mapping[str, float | None], rules: Rules) -> str:
