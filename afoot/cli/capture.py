@@ -43,7 +43,7 @@ def capture(
 
 def moment(text: str, where: str) -> int:
     """Epoch ms of an ISO 8601 time (UTC where it names no offset) or of a number of ms."""
-    if text.isdigit():
+    if text.isdecimal():
         return int(text)
     try:
         found = datetime.fromisoformat(text)
