@@ -11,13 +11,14 @@ import pytest
 from afoot.errors import AfootError
 from tests.servers.flink import Flink, flink
 from tests.servers.kafka import Kafka, kafka
+from tests.servers.postgres import Postgres, postgres
 from tests.servers.process import ServerError
 from tests.servers.s3 import S3, s3
 
 Server = TypeVar("Server")
 
 
-def _serve(server: AbstractContextManager[Server]) -> Iterator[Server]:
+def serve(server: AbstractContextManager[Server]) -> Iterator[Server]:
     """Yield the started server; one that cannot be had fails the tests in CI and skips them elsewhere."""
     with contextlib.ExitStack() as stack:
         try:
@@ -32,17 +33,23 @@ def _serve(server: AbstractContextManager[Server]) -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def kafka_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
     """A Kafka broker; topics are the test's own to name and create."""
-    yield from _serve(kafka(tmp_path_factory.mktemp("kafka")))
+    yield from serve(kafka(tmp_path_factory.mktemp("kafka")))
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """A PostgreSQL server with logical decoding; databases are the test's own to name and create."""
+    yield from serve(postgres(tmp_path_factory.mktemp("postgres")))
 
 
 @pytest.fixture(scope="session")
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
     """An S3 server; buckets are the test's own to name and create."""
-    yield from _serve(s3(tmp_path_factory.mktemp("s3")))
+    yield from serve(s3(tmp_path_factory.mktemp("s3")))
 
 
 @pytest.fixture(scope="session")
 def flink_cluster(s3_server: S3, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flink]:
     """A standalone Flink cluster of two slots, with checkpoints on s3_server."""
     state = s3_server.bucket("flink")
-    yield from _serve(flink(tmp_path_factory.mktemp("flink"), s3_server.environment, state))
+    yield from serve(flink(tmp_path_factory.mktemp("flink"), s3_server.environment, state))

@@ -10,12 +10,14 @@ from typing import Annotated, Any
 import typer
 
 from afoot import __version__
+from afoot.cli import connectors
 from afoot.cli.capture import capture
 from afoot.cli.case import case
 from afoot.cli.compact import compact
 from afoot.cli.demo import demo
 from afoot.cli.doctor import doctor
 from afoot.cli.findings import findings
+from afoot.cli.poll import poll
 from afoot.cli.replay import replay
 from afoot.cli.run import run, submit
 from afoot.cli.simulate import simulate
@@ -47,8 +49,14 @@ def _worded(command: Callable[..., Any]) -> Callable[..., Any]:
     return worded
 
 
-for command in (demo, replay, run, submit, findings, case, simulate, capture, doctor, compact):
+for command in (demo, replay, run, submit, findings, case, simulate, capture, doctor, poll, compact):
     app.command()(_worded(command))
+
+group = typer.Typer(help="Kafka Connect and the topics as the folder connectors/ says.", no_args_is_help=True)
+group.command()(_worded(connectors.apply))
+group.command()(_worded(connectors.status))
+group.command()(_worded(connectors.restart))
+app.add_typer(group, name="connectors")
 
 
 @app.callback(invoke_without_command=True)

@@ -86,6 +86,8 @@ class Graph:
         key = tuple(change.key)  # a list where the change came by JSON
         if self.heard_ms is None or time_ms > self.heard_ms:
             self.heard_ms = time_ms
+        if not reading and not snapshot:
+            self._shown.clear()  # a log goes on where no snapshot is under way, ended or not
         if op == "heartbeat" or table_name == "heartbeat":
             if reading == "last":
                 self._end_snapshot(time_ms)

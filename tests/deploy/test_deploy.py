@@ -70,11 +70,14 @@ def test_kubernetes_runs_the_locked_flink() -> None:
 
 def test_the_operator_gets_the_same_topics() -> None:
     wanted = {
-        topic["name"]: (topic["partitions"], {key: int(value) for key, value in topic["config"].items()})
-        for topic in yaml.safe_load((ROOT / "deploy" / "topics.yaml").read_text())
+        topic["name"]: (topic["partitions"], topic["config"])
+        for topic in yaml.safe_load((ROOT / "connectors" / "topics.yaml").read_text())
     }
     declared = {
-        resource["metadata"]["name"]: (resource["spec"]["partitions"], resource["spec"]["config"])
+        resource["metadata"]["name"]: (
+            resource["spec"]["partitions"],
+            {key: str(value) for key, value in resource["spec"]["config"].items()},
+        )
         for resource in RESOURCES
         if resource["kind"] == "KafkaTopic"
     }
@@ -84,7 +87,7 @@ def test_the_operator_gets_the_same_topics() -> None:
 @pytest.mark.parametrize("folder", ["deploy", "k8s"])
 def test_configurations_load_and_read_topics_that_are_made(folder: str) -> None:
     config = load_config(ROOT / folder / "afoot.toml")
-    made = {topic["name"] for topic in yaml.safe_load((ROOT / "deploy" / "topics.yaml").read_text())}
+    made = {topic["name"] for topic in yaml.safe_load((ROOT / "connectors" / "topics.yaml").read_text())}
     assert {topic.name for topic in config.topics} | {config.alerts_topic, config.dead_letters_topic} == made
 
 

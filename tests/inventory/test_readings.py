@@ -123,6 +123,15 @@ def test_a_snapshot_of_all_tables_shows_which_are_empty() -> None:
         made.apply(change)
     assert [len(made.schedules(X, at_ms)) for at_ms in (199, 200)] == [1, 0]
     assert there(made, 200) == [X, Y]
+    # One that was broken off, or of some tables only, says nothing of the next: the log went on in between.
+    for change in (
+        *snapshot(300, "s1", table="schedule", entity_id=X),
+        entity(X, 350),
+        *snapshot(400, X),
+        end_of_all(400),
+    ):
+        made.apply(change)
+    assert [len(made.schedules(X, at_ms)) for at_ms in (399, 400)] == [1, 0]
     # Of some tables only: no such end, and nothing is said of the others.
     partial = graph(*first, end_of_all(100), *snapshot(200, X, Y))
     assert len(partial.schedules(X, 200)) == 1

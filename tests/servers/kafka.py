@@ -30,6 +30,10 @@ class Kafka:
         admin = AdminClient(self._client())  # has to outlive its futures
         admin.create_topics([NewTopic(topic, partitions, 1, config=settings)])[topic].result(timeout=30)
 
+    def topics(self) -> set[str]:
+        """The names of all topics."""
+        return set(AdminClient(self._client()).list_topics(timeout=30).topics)
+
     def produce(self, topic: str, values: Sequence[bytes], key: bytes | None = None, timestamp_ms: int = 0) -> None:
         """Send values in order; timestamp 0 is the time of sending."""
         producer = Producer({**self._client(), "enable.idempotence": True, "message.max.bytes": 20_000_000})

@@ -96,6 +96,11 @@ class Process:
         if self._popen is not None:
             self._popen.wait(timeout=30)
 
+    def wait(self, patience_s: float = 30) -> None:
+        """Wait until it has ended by itself, or by a signal that was sent to it."""
+        if self._popen is not None:
+            self._popen.wait(timeout=patience_s)
+
     def stop(self, patience_s: float = 10) -> None:
         """End it with all its children, orphans of an earlier kill too; one that is ended already is left so."""
         if self._popen is None:

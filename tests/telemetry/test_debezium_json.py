@@ -177,6 +177,8 @@ def test_a_snapshot_s_row_says_where_in_its_table_it_stands(mark: Any, reading: 
     assert streamed == [InventoryChange("entity", "upsert", ("vm:a",), after, RECORD_MS)]
     beat = {"op": "r", "source": {**source, "table": "heartbeat"}, "after": {"id": 1, "at": "now"}}
     assert decode(beat) == [InventoryChange("heartbeat", "heartbeat", (), None, RECORD_MS, reading=reading)]  # type: ignore[arg-type]
+    apart = decode(beat, topic="cmdb.inventory.heartbeat")
+    assert apart == [InventoryChange("heartbeat", "heartbeat", (), None, RECORD_MS)]
 
 
 def test_a_snapshot_s_row_that_cannot_be_used_is_still_there() -> None:

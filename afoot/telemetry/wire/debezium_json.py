@@ -47,7 +47,7 @@ def decode(message: Message) -> Decoded:
     """One change event: at most one row, and none for a tombstone that cannot be told to be of an inventory table."""
     try:
         change = read(message)
-        return Decoded([], []) if change is None else _decoded(change)
+        return Decoded([], []) if change is None else _decoded(change, message.topic)
     except Refused as error:
         raise DecodeError(f"{_FORMAT}: {error}") from None
 
@@ -67,10 +67,11 @@ def read(message: Message) -> Change | None:
     return _unwrapped(value, key, message.topic)
 
 
-def _decoded(change: Change) -> Decoded:
+def _decoded(change: Change, topic: str) -> Decoded:
     table, time_ms = table_of(change.table), change.time_ms
     if change.op == "heartbeat" or table == "heartbeat":
-        return Decoded([heartbeat(time_ms, change.reading)], [])
+        # In a topic of its own it may be met before the rows of other topics, and ends nothing.
+        return Decoded([heartbeat(time_ms, "" if _topic_table(topic) else change.reading)], [])
     if change.op == "truncate":
         return Decoded([InventoryChange(table, "truncate", (), None, time_ms)], [])
     if change.op == "delete":

@@ -1,0 +1,1 @@
+"""Kafka Connect and topics, brought to what a folder of files says."""
