@@ -142,7 +142,8 @@ def _topics(folder: Path, config: Path | None) -> tuple[Topics | None, list[Topi
     layouts = load_topics(folder)
     if config is None:
         if layouts:
-            console.stderr().print(f"the topics of {folder / TOPICS} are not looked at: --config names the brokers")
+            remark = f"the topics of {folder / TOPICS} are not looked at: --config names the brokers"
+            console.stderr().print(remark, soft_wrap=True)
         return None, []
     topics = Topics(load_config(config).kafka)
     return topics, list(topics.compare(layouts))
