@@ -12,6 +12,7 @@ Truth = Mapping[str, Any]
 
 ANSWERS = ("culprit", "victim", "volume", "schedule", "period")
 SHARE_TOLERANCE = 0.15
+START_TOLERANCE_S = 300
 PHASE_TOLERANCE_S = 300  # and at most a tenth of the period: how far a run may lie off its beat
 
 
@@ -22,6 +23,7 @@ class Judgement:
     answers: dict[str, bool]
     criterion: bool = True
     wrong: list[str] = field(default_factory=list)
+    claims: list[tuple[float, bool]] = field(default_factory=list)  # of each revision that accuses: how sure, and right
 
     @property
     def right(self) -> bool:
@@ -41,6 +43,7 @@ def judge(truth: Truth, findings: Iterable[Row], evidence: Iterable[Row]) -> Jud
     The answers are those of every finding that must appear; the criterion is that nothing else above info appears and
     what the scenario is about: shares, who is cleared, who is unknown, who is never named.
     """
+    findings = list(findings)
     latest = _latest(findings)
     heard = _last_heard(evidence)
     found = Judgement({answer: True for answer in ANSWERS})
@@ -64,6 +67,11 @@ def judge(truth: Truth, findings: Iterable[Row], evidence: Iterable[Row]) -> Jud
         stray = finding["finding_id"] not in known and not _harmless(finding, truth, matched)
         found.check(not stray, f"not expected: {told(finding)}")
     _check_hearings(found, truth, latest, matched, heard)
+    found.claims = [
+        (finding["confidence"], any(_agrees(entry, finding) for entry in expected))
+        for finding in findings
+        if finding["culprit_entity"] and finding["severity"] != "info"
+    ]
     return found
 
 
@@ -88,6 +96,12 @@ def _last_heard(evidence: Iterable[Row]) -> dict[str, list[Row]]:
     for row in evidence:
         by_id[row["finding_id"]][row["revision"]].append(row)
     return {name: revisions[max(revisions)] for name, revisions in by_id.items()}
+
+
+def _agrees(entry: Truth, finding: Row) -> bool:
+    """Whether a finding accuses whom it must: kind, culprit, victim and shared resource."""
+    said = (finding["kind"], finding["culprit_entity"], finding["victim_entity"], finding["culprit_via"])
+    return said == (entry["kind"], entry["culprit"], entry["victim"], entry["via"])
 
 
 def _match(entry: Truth, latest: Sequence[Row], expected: Sequence[Truth]) -> Row | None:
@@ -148,6 +162,10 @@ def _check_expected(found: Judgement, entry: Truth, finding: Row, rows: Sequence
             said = shares.get(entity, 0.0)
             off = abs(said - meant)
             found.check(off <= SHARE_TOLERANCE, f"share of {entity} {said:.2f}, truth {meant:.2f}")
+        whole = sum(row["share"] for row in rows if row["share"] is not None)
+        found.check(abs(whole - 1) < 1e-6, f"shares and residual add up to {whole:.4f}")
+    begun = (finding["window_start"] - entry["from_ms"]) / 1000
+    found.check(abs(begun) <= START_TOLERANCE_S, f"begins {begun:.0f} s after its cause")
 
 
 def _check_runs(found: Judgement, entry: Truth, finding: Row, truth: Truth) -> None:

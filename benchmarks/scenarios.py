@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from importlib.metadata import version
@@ -57,6 +58,7 @@ class Outcome:
     answers: dict[str, bool]
     right: bool
     wrong: list[str]
+    claims: list[tuple[float, bool]]
     seconds: float
 
 
@@ -108,7 +110,12 @@ def run(scenario: str, seed: int, engine: str) -> Outcome:
             in_order = ENGINES[engine]([twin], folder / "ordered")
             for table, rows, others in zip(("findings", "evidence"), (findings, evidence), in_order, strict=True):
                 found.check(_told(rows) == _told(others), f"{table} differ from those of the ordered twin")
-    return Outcome(scenario, seed, found.answers, found.right, found.wrong, time.perf_counter() - begun)
+    seconds = time.perf_counter() - begun
+    return Outcome(scenario, seed, found.answers, found.right, found.wrong, found.claims, seconds)
+
+
+def _run(case: tuple[str, int, str]) -> Outcome:
+    return run(*case)
 
 
 def _told(rows: Iterable[dict[str, Any]]) -> list[str]:
@@ -143,6 +150,19 @@ def table(outcomes: list[Outcome]) -> tuple[list[str], bool]:
     return lines, met
 
 
+def calibration(outcomes: list[Outcome]) -> list[str]:
+    """The lines of a table: how often those who were accused at a confidence were to blame."""
+    claims = sorted(claim for outcome in outcomes for claim in outcome.claims)
+    lines = [f"{'confidence':<17}{'revisions':>10}{'mean':>10}{'right':>10}"]
+    for tenth in range(10):
+        low, high = tenth / 10, (tenth + 1) / 10
+        own = [(said, right) for said, right in claims if low <= said < high or said == high == 1.0]
+        if own:
+            mean, right = sum(said for said, _ in own) / len(own), sum(right for _, right in own) / len(own)
+            lines.append(f"{f'{low:.1f} to {high:.1f}':<17}{len(own):>10}{mean:>10.3f}{right:>10.3f}")
+    return lines
+
+
 def machine() -> dict[str, Any]:
     """What the figures were measured with."""
     return {
@@ -162,29 +182,31 @@ def main() -> int:
     parser.add_argument("--seeds", default="0-19", help="as in 0-19,42")
     parser.add_argument("--scenarios", default=",".join(SCENARIOS), help="names, with commas between them")
     parser.add_argument("--engine", choices=list(ENGINES), default="in-process")
+    parser.add_argument("--jobs", type=int, help="captures at a time; all CPUs unless the engine is flink")
     parser.add_argument("--json", type=Path, help="write every capture's judgement to this file")
     given = parser.parse_args()
     try:
         seeds, names = seeds_of(given.seeds), given.scenarios.split(",")
+        jobs = given.jobs or (1 if given.engine == "flink" else os.cpu_count() or 1)
         outcomes: list[Outcome] = []
-        print(f"engine: {given.engine}; seeds {given.seeds}", flush=True)
-        for name in names:
-            for seed in seeds:
-                outcomes.append(run(name, seed, given.engine))
+        print(f"engine: {given.engine}; seeds {given.seeds}; {jobs} at a time", flush=True)
+        with ProcessPoolExecutor(jobs) as pool:
+            for outcome in pool.map(_run, [(name, seed, given.engine) for name in names for seed in seeds]):
+                outcomes.append(outcome)
                 if sys.stderr.isatty():
-                    print(f"\r{name} {seed}\x1b[K", end="", file=sys.stderr, flush=True)
+                    print(f"\r{outcome.scenario} {outcome.seed}\x1b[K", end="", file=sys.stderr, flush=True)
     except AfootError as error:
         print(f"benchmarks.scenarios: {error}", file=sys.stderr)
         return error.exit_status
     if sys.stderr.isatty():
         print("\r\x1b[K", end="", file=sys.stderr)
     lines, met = table(outcomes)
-    print("\n".join(lines))
+    print("\n".join([*lines, "", *calibration(outcomes), ""]))
     for outcome in outcomes:
         for wrong in outcome.wrong:
             print(f"  {outcome.scenario} seed {outcome.seed}: {wrong}")
     seconds = sum(outcome.seconds for outcome in outcomes)
-    print(f"{len(outcomes)} captures in {seconds:.0f} s")
+    print(f"{len(outcomes)} captures, {seconds / len(outcomes):.1f} s each")
     if given.json:
         report = {"engine": given.engine, **machine(), "met": met, "rows": [asdict(outcome) for outcome in outcomes]}
         given.json.write_text(json.dumps(report, indent=1) + "\n", "utf-8")

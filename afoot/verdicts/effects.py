@@ -13,7 +13,7 @@ from afoot.verdicts.recurrence import find_recurrence
 from afoot.verdicts.schedules import Counterfactual, ScheduleMatch, count_runs, due_after, match_schedule, period_ms
 from afoot.verdicts.shares import Share, unit_of
 from afoot.verdicts.tally import Tally
-from afoot.verdicts.verdict import Verdict, judge
+from afoot.verdicts.verdict import Verdict, is_first, judge
 from afoot.verdicts.words import by_schedule, or_schedule, recurring
 
 HOUR_MS = 3_600_000
@@ -269,8 +269,8 @@ class Effects:
         if verdict.shares and scene.verdict.storage and not any(s.pressure.strained for s in verdict.storage):
             heard = [0.0]  # latency was not measured: that the volume was pressed is inferred
         effect = counted.with_effect / counted.seen if counted.seen >= self.rules.recurrence.runs else 0.5
-        share = verdict.share if verdict.share is not None else 0.5
-        confidence = verdict.rule.confidence.confidence(share, min(heard), len(case.runs), effect, match is not None)
+        first = is_first(verdict, self.rules)
+        confidence = verdict.rule.confidence.confidence(first, min(heard), len(case.runs), effect, match is not None)
         words = {
             "culprit": verdict.culprit or "",
             "victim": scene.victim,

@@ -129,11 +129,13 @@ class HeardParts:
 
 @dataclass(frozen=True)
 class ShareFloors:
-    """Shares that make a contributor, and that keep a culprit."""
+    """Shares that make a contributor, and that keep a culprit; and how exact a lead is."""
 
     contributor: float
     incumbent: float
     load_contributor: float
+    error: float
+    unmeasured: float
 
 
 @dataclass(frozen=True)
@@ -195,27 +197,25 @@ class Hearing:
 
 @dataclass(frozen=True)
 class Weights:
-    """Confidence = base + the weights times their terms (each 0..1), at most `most`."""
+    """Confidence = base + the weights times their terms (each 0..1), at most `most`, times that the first is first."""
 
     base: float
-    share: float
     heard: float
     runs: float
     effect: float
     schedule: float
     most: float
 
-    def confidence(self, share: float, heard: float, runs: int, effect: float, scheduled: bool) -> float:
+    def confidence(self, first: float, heard: float, runs: int, effect: float, scheduled: bool) -> float:
         """The confidence of a finding: see docs/rules for the terms."""
         total = (
             self.base
-            + self.share * share
             + self.heard * heard
             + self.runs * (1 - 1 / max(1, runs))
             + self.effect * effect
             + self.schedule * scheduled
         )
-        return max(0.0, min(self.most, total))
+        return max(0.0, min(self.most, total)) * first
 
 
 @dataclass(frozen=True)

@@ -153,7 +153,7 @@ class ScheduledJobs:
         case.due_ms = due_after(match.schedule, case.runs[-1].cause_ms, self.desk.window_ms)
         subject = Subject(
             f"{case.identity.kind}@{rule.version}",
-            rule.confidence.confidence(0.0, 1.0, match.runs, match.matched, True),
+            rule.confidence.confidence(1.0, 1.0, match.runs, match.matched, True),
             case.identity.kind,
             words,
             culprit_component=component,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
@@ -134,6 +135,26 @@ def judge(
         why=_why(main, facts, rules),
         **common,  # type: ignore[arg-type]
     )
+
+
+def is_first(verdict: Verdict, rules: Rules) -> float:
+    """Probability that who is named is the largest of the candidates: by its lead, and by what nobody is charged with.
+
+    A lead is measured with a normal error, and an incumbent that is a little behind is in a tie; half of a residual may
+    be somebody's who was not heard.
+    """
+    if verdict.shares:
+        shares = {share.entity: share.share for share in verdict.shares.tenants}
+        lead = shares.pop(verdict.culprit or "", 0.0) - max(shares.values(), default=0.0)
+        return _above(lead, rules) * (1 - verdict.shares.residual / 2)
+    if verdict.rule.names == "inputs":
+        load = verdict.facts["load_part"]
+        return rules.shares.unmeasured if load is None else _above(2 * load - 1, rules)
+    return 1.0
+
+
+def _above(lead: float, rules: Rules) -> float:
+    return 0.5 * (1 + math.erf(max(0.0, lead) / rules.shares.error / math.sqrt(2)))
 
 
 def _weight(storage: Storage) -> tuple[int, float, float, str]:

@@ -194,7 +194,7 @@ def test_a_new_culprit_is_a_new_finding() -> None:
 
 
 def test_who_leads_by_a_little_does_not_take_over_within_an_effect() -> None:
-    for lead, culprits in ((40, {BACKUP}), (200, {BACKUP, REPORT})):
+    for lead, culprits in ((40, {BACKUP}), (180, {BACKUP}), (300, {BACKUP, REPORT})):
         world = World(schedules={})
         world.until(1)
         world.minutes(3, BURST, LATE)

@@ -150,19 +150,20 @@ def test_component_and_type_come_before_type_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("share", "runs", "effect", "scheduled", "confidence"),
+    ("first", "runs", "effect", "scheduled", "confidence"),
     [
-        (1.0, 1, 0.5, False, 0.8),
-        (1.0, 3, 1.0, True, 0.9467),
-        (0.5, 1, 0.5, False, 0.675),
-        (1.0, 1000, 1.0, True, 0.97),
+        (1.0, 1, 0.5, False, 0.915),
+        (1.0, 3, 2 / 3, False, 0.9733),
+        (1.0, 2, 0.5, False, 0.95),
+        (0.5, 1, 0.5, False, 0.4575),
+        (1.0, 1000, 1.0, True, 0.98),
     ],
 )
-def test_confidence_grows_with_share_runs_and_effects(
-    share: float, runs: int, effect: float, scheduled: bool, confidence: float
+def test_confidence_grows_with_the_lead_runs_and_effects(
+    first: float, runs: int, effect: float, scheduled: bool, confidence: float
 ) -> None:
     weights = RULES.first(CONTENTION).confidence
-    assert weights.confidence(share, 1.0, runs, effect, scheduled) == pytest.approx(confidence, abs=1e-4)
+    assert weights.confidence(first, 1.0, runs, effect, scheduled) == pytest.approx(confidence, abs=1e-4)
 
 
 def test_tenants_alone_never_reach_six_tenths() -> None:

@@ -54,7 +54,7 @@ def test_the_backup_is_named_with_its_schedule_and_its_beat(backup: World) -> No
     assert found.window_start == at(0, 41)
     assert found.window_end == at(5, 51)
     assert found.rule == "shared_volume_contention@1"
-    assert 0.9 < found.confidence < 0.97
+    assert 0.95 < found.confidence <= 0.98
     for words in (BACKUP, "40 * * * *", "100 %", VOLUME, JOB, "hourly at :40", "5 of 6 runs"):
         assert words in found.summary
     assert "Attach vm:backup to another volume" in found.remedy
@@ -279,6 +279,19 @@ def test_n6_a_volume_that_never_sent_anything_has_no_number() -> None:
     world.minutes(3, LATE, silent(VOLUME))
     row = world.heard(world.only("unexplained"))[VOLUME, "total_ops"]
     assert (row.verdict, row.reason, row.observed) == ("unknown", "unknown: no storage data", None)
+
+
+@pytest.mark.parametrize(("report", "low", "high"), [(100, 0.85, 0.98), (720, 0.7, 0.85), (790, 0.45, 0.55)])
+def test_two_that_are_nearly_equal_are_told_apart_with_little_confidence(
+    report: float, low: float, high: float
+) -> None:
+    world = World()
+    world.until(1)
+    load = {BACKUP: {"write_ops": 800}, REPORT: {"write_ops": report}, VOLUME: {"total_ops": 1_340 + report}}
+    world.minutes(8, BURST, LATE, both(BURST, LATE, load))
+    found = world.only("shared_volume_contention")
+    assert found.culprit_entity == BACKUP
+    assert low < found.confidence < high
 
 
 def test_n6_tenants_alone_may_name_with_little_confidence() -> None:
