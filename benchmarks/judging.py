@@ -12,8 +12,8 @@ Truth = Mapping[str, Any]
 
 ANSWERS = ("culprit", "victim", "volume", "schedule", "period")
 SHARE_TOLERANCE = 0.15
-START_TOLERANCE_S = 300
-PHASE_TOLERANCE_S = 300  # and at most a tenth of the period: how far a run may lie off its beat
+PHASE_TOLERANCE_S = 120  # two windows
+START_TOLERANCE_S = 300  # a rise needs some minutes to be felt
 
 
 @dataclass
@@ -139,6 +139,8 @@ def _answers(entry: Truth, finding: Row, truth: Truth) -> dict[str, str]:
 def _period(entry: Truth, finding: Row, truth: Truth) -> str:
     said, phase = finding["recurrence_period_s"], finding["recurrence_phase_s"]
     meant = entry["period_s"]
+    if entry["at_random"]:
+        return f"period {said} s, truth none" if said else ""
     if meant is None:
         return ""  # runs too few to tell, or none that recur by design
     if said != meant:
@@ -146,7 +148,7 @@ def _period(entry: Truth, finding: Row, truth: Truth) -> str:
     # Where the clocks change the beat does too: it is that of the runs before, or after.
     runs = [run["start"] // 1000 for run in truth["runs"] if run["ran"] and run["schedule"] == entry["schedule"]]
     off = min(abs((phase - start + meant / 2) % meant - meant / 2) for start in (entry["phase_s"], *runs))
-    if off > min(PHASE_TOLERANCE_S, meant / 10):
+    if off > PHASE_TOLERANCE_S:
         return f"phase {phase} s, truth {entry['phase_s']} s of {meant} s"
     return ""
 

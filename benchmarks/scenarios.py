@@ -31,7 +31,7 @@ from benchmarks.judging import ANSWERS, judge
 Rows = tuple[list[dict[str, Any]], list[dict[str, Any]]]  # findings, evidence
 
 # Parts of the captures that must be right; all of them where nothing is said.
-NEEDED = {"hourly_backup": 0.95, "backup_moved": 0.95, "inventory_change": 0.95}
+NEEDED = {"hourly_backup": 0.95, "backup_moved": 0.95, "inventory_change": 0.95, "random_runs": 0.95}
 CRITERIA = {
     "hourly_backup": "W1: culprit, victim, volume, schedule and period",
     "backup_moved": "W1, fixed: the same, and the finding closes and stays closed",
@@ -43,6 +43,7 @@ CRITERIA = {
     "no_storage_data": "N6: unknown, and nothing cleared without data",
     "out_of_order": "N7: equal to its ordered twin row by row",
     "wrong_schedule": "N8: no schedule is claimed",
+    "random_runs": "started by hand: neither a schedule nor a period is claimed",
     "steady": "nothing above info",
     "skipped_run": "W1 with a run that did not come",
     "dst": "W1 over a change of the clocks",

@@ -244,6 +244,7 @@ def judge(played: Play) -> Truth:
                 to_ms=stopped[-1],
                 shares=found if cause.culprit else {},
                 max_confidence=cause.max_confidence,
+                at_random=cause.at_random,
                 state=cause.state,
             )
         )

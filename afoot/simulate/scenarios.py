@@ -42,6 +42,7 @@ class Cause:
     schedule: Schedule | None
     runs: list[tuple[float, bool]]  # start in seconds, and whether it ran
     recurring: bool = True
+    at_random: bool = False  # no beat may be claimed
     victim: bool = True
     from_s: float = 0.0
     to_s: float = float("inf")
@@ -356,6 +357,19 @@ def wrong_schedule(world: World, table: Timetable) -> Story:
     return Story([_contention(world, [machine], None, starts)])
 
 
+def random_runs(world: World, table: Timetable) -> Story:
+    """Somebody starts the machine's work by hand, whenever it suits: there is no beat to be found, and no entry."""
+    machine, _ = _scheduled(world, table, "culprit")
+    _cast(world)
+    rng = world.rng("by hand")
+    starts = [float(world.starts(world.schedules[0])[0]) + float(rng.uniform(0.0, 600.0))]
+    while (following := starts[-1] + table.period_s * (0.5 + float(rng.exponential(0.5)))) < world.seconds - 900:
+        starts.append(following)
+    _crowd_out(world, table, machine, starts)
+    cause = _contention(world, [machine], None, starts)
+    return Story([replace(cause, recurring=False, at_random=True, state="any")])
+
+
 def steady(world: World, table: Timetable) -> Story:
     """Nothing happens."""
     _scheduled(world, table, "culprit")
@@ -378,6 +392,7 @@ SCENARIOS: dict[str, Scenario] = {
         Scenario("no_storage_data", "the volume is not measured while the backup runs", 6, no_storage_data),
         Scenario("out_of_order", "the hourly backup with late and disordered records", 6, hourly_backup, disorder=True),
         Scenario("wrong_schedule", "the crontab entry names another minute than the bumps", 6, wrong_schedule),
+        Scenario("random_runs", "the machine's work is started by hand, at no regular times", 8, random_runs),
         Scenario("steady", "nothing happens", 5, steady),
         Scenario("skipped_run", "one run of the backup does not happen", 7, skipped_run),
         Scenario("dst", "the clocks change between two runs of the backup", 8, hourly_backup, daylight=True),

@@ -24,6 +24,7 @@ class Expected:
     to_ms: int
     shares: dict[str, float] = field(default_factory=dict)
     max_confidence: float = 1.0
+    at_random: bool = False  # whether its runs have no beat, so that no period may be claimed
     state: str = "open"  # at the end of the capture; any where both are right
 
 

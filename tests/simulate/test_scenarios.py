@@ -89,6 +89,19 @@ def test_no_run_is_at_the_time_of_a_wrong_schedule(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
+def test_work_that_is_started_by_hand_has_no_beat(seed: int) -> None:
+    found, truth = _played("random_runs", seed)
+    gaps = np.diff([run["start"] for run in truth.runs])
+    assert len(gaps) >= 3
+    assert gaps.max() > 1.2 * gaps.min()
+    assert gaps.min() >= 500 * found.table.period_s
+    assert all(run["effect"] for run in truth.runs)
+    (expected,) = truth.expected
+    assert expected.at_random
+    assert (expected.period_s, expected.schedule) == (None, None)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_after_the_fix_the_machine_works_on_and_nothing_is_late(seed: int) -> None:
     found, truth = _played("backup_moved", seed)
     moved_ms = next(change["at"] for change in truth.changes if change["deletes"] and change["upserts"])
