@@ -32,8 +32,11 @@ def beat(recurrence: Recurrence) -> str:
 
 
 def by_schedule(schedule: Schedule | None) -> str:
-    """` (40 * * * * /opt/backup.sh)`, or nothing."""
-    return f" ({schedule.expression} {schedule.command}".rstrip() + ")" if schedule else ""
+    """` (40 * * * * /opt/backup.sh)`, or nothing. A zone other than UTC is named: the beat beside it is told in UTC."""
+    if schedule is None:
+        return ""
+    zone = "" if schedule.timezone == "UTC" else f" {schedule.timezone}"
+    return f" ({schedule.expression}{zone} {schedule.command}".rstrip() + ")"
 
 
 def or_schedule(schedule: Schedule | None) -> str:

@@ -11,6 +11,7 @@ from afoot.inventory.graph import Schedule
 from afoot.verdicts.episodes import Spans
 from afoot.verdicts.rules import shipped_rules
 from afoot.verdicts.schedules import Counterfactual, ScheduleMatch, count_runs, due_after, match_schedule, next_run
+from afoot.verdicts.words import by_schedule
 from tests.verdicts.world import DAY, HOUR, MINUTE
 
 RULES = shipped_rules()
@@ -97,6 +98,15 @@ def test_an_entry_that_cron_would_not_take_is_no_match(expression: str) -> None:
     unusable = schedule(expression)._replace(unusable="not accepted by cron")
     assert match(hourly(0), unusable) is None
     assert next_run(unusable, DAY) is None
+
+
+@pytest.mark.parametrize(
+    ("timezone", "said"),
+    [("UTC", " (40 * * * * /opt/job.sh)"), ("Asia/Kathmandu", " (40 * * * * Asia/Kathmandu /opt/job.sh)")],
+)
+def test_an_entry_is_told_with_its_zone_where_that_is_not_the_beats(timezone: str, said: str) -> None:
+    assert by_schedule(schedule("40 * * * *", timezone=timezone)) == said
+    assert by_schedule(None) == ""
 
 
 def test_a_daily_job_in_its_time_zone_across_the_end_of_summer_time() -> None:
