@@ -32,8 +32,7 @@ class Prepared(NamedTuple):
     inventory: Path
     messages: int
     topics: dict[str, int]  # messages by topic
-    first_ms: int
-    last_ms: int
+    heard_ms: int  # time of the last record that is telemetry; 0 if none is
 
 
 def read_captures(files: Sequence[Path], progress: Callable[[int], None] = lambda _: None) -> Iterator[Message]:
@@ -83,7 +82,7 @@ def prepare(
     A message that several files hold (same topic, partition and offset) is kept once.
     """
     topics: dict[str, int] = {}
-    first, last = 1 << 62, 0
+    heard_ms = 0
     with ExitStack() as spills:
         by_offset = external_sort(
             ((m.topic, m.partition, m.offset, m.timestamp_ms, m.key, m.value) for m in read_captures(files, progress)),
@@ -98,7 +97,6 @@ def prepare(
         ):
             for _, topic, partition, offset, timestamp, key, value in by_time:
                 topics[topic] = topics.get(topic, 0) + 1
-                first, last = min(first, timestamp), max(last, timestamp)
                 row = {
                     "topic": topic,
                     "partition": partition,
@@ -107,11 +105,15 @@ def prepare(
                     "k": None if key is None else base64.b64encode(key).decode(),
                     "v": None if value is None else base64.b64encode(value).decode(),
                 }
-                (changes if is_inventory(topic) else data).write(orjson.dumps(row) + b"\n")
+                if is_inventory(topic):
+                    changes.write(orjson.dumps(row) + b"\n")
+                else:
+                    data.write(orjson.dumps(row) + b"\n")
+                    heard_ms = max(heard_ms, timestamp)
     count = sum(topics.values())
     if count == 0:
         raise UsageError(f"{', '.join(map(str, files))}: no messages in this capture; there is nothing to replay")
-    return Prepared(telemetry, inventory, count, topics, first, last)
+    return Prepared(telemetry, inventory, count, topics, heard_ms)
 
 
 def _merge_keys(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:

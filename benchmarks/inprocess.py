@@ -25,7 +25,8 @@ from afoot.errors import DecodeError
 from afoot.inventory.graph import Graph
 from afoot.signals.sampling import Frame, Sampler
 from afoot.signals.settings import Settings
-from afoot.signals.windows import PlacedSignals, ShardState, evaluate
+from afoot.signals.shard import ShardState
+from afoot.signals.windows import PlacedSignals, evaluate
 from afoot.telemetry.formats import Decoder, decoder
 from afoot.telemetry.rows import Decoded, InventoryChange, Message
 from afoot.verdicts.cases import CaseBook

@@ -2,6 +2,7 @@
 
 from afoot.signals.sampling import Frame, Sampler
 from afoot.signals.settings import Settings
-from afoot.signals.windows import Books, PlacedSignals, ShardState, evaluate
+from afoot.signals.shard import ShardState
+from afoot.signals.windows import Books, PlacedSignals, evaluate
 
 __all__ = ["Books", "Frame", "PlacedSignals", "Sampler", "Settings", "ShardState", "evaluate"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -39,14 +40,41 @@ class History:
         self.hours: Compact | None = None  # (row, hour of the day, day modulo season_days): median of the hour
         self.days = np.full((HOURS, settings.season_days), -(1 << 40), np.int64)  # which day that is, since the epoch
         self.number: int | None = None  # of the last window, since the epoch
+        self.folded: int | None = None  # the last hour that was folded into `hours`
         self._season: Compact | None = None  # what the hours say of the current hour
         self._season_hour = -1
 
     def __len__(self) -> int:
         return len(self.windows)
 
-    def __getstate__(self) -> dict[str, object]:
-        return {**self.__dict__, "_season": None, "_season_hour": -1}
+    @classmethod
+    def restore(
+        cls,
+        settings: Settings,
+        rows: int,
+        number: int,
+        days: NDArray[np.int64],
+        columns: Iterable[tuple[int, Compact]],
+        hours: Compact | None,
+    ) -> History:
+        """A history from its parts: `columns` of windows by number, `hours`; rows that they lack have no history."""
+        history = cls(settings)
+        history.number, history.days = number, days
+        history.windows = _grown(history.windows, rows)
+        for of, values in columns:
+            if of > number - settings.history_windows:
+                history.windows[: len(values), of % settings.history_windows] = values
+        history.hours = None if hours is None else _grown(hours, rows)
+        return history
+
+    def columns(self, since: int | None) -> Iterator[tuple[int, Compact]]:
+        """The windows after number `since` that hold anything, with one value a row."""
+        assert self.number is not None
+        first = self.number - self.settings.history_windows
+        for number in range(first + 1 if since is None else max(first, since) + 1, self.number + 1):
+            values = self.windows[:, number % self.settings.history_windows]
+            if not np.isnan(values).all():
+                yield number, values.copy()
 
     def grow(self, rows: int) -> None:
         """Make room for `rows` rows in all; new ones have no history."""
@@ -90,6 +118,7 @@ class History:
         day, hour_of_day = divmod(hour, HOURS)
         self.hours[:, hour_of_day, day % self.settings.season_days] = median
         self.days[hour_of_day, day % self.settings.season_days] = day
+        self.folded = hour
 
     def season(self) -> Compact:
         """What the hours of past days say of the current hour, by row: the median of it and its neighbours.

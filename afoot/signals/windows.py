@@ -4,28 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from threading import Lock
 from typing import Any, NamedTuple, Protocol
-from uuid import uuid4
 
 import numpy as np
 import orjson
-from numpy.typing import NDArray
 
 from afoot.catalogue.model import Catalogue, Role, Signal
 from afoot.inventory.placement import Chain, Entity, Scopes
 from afoot.signals import counters
 from afoot.signals.baselines import Expected, History
-from afoot.signals.blocks import CUMULATIVE, DERIVED, EVENT, GAUGE, Samples, Series, defined_id, read_definition, unpack
+from afoot.signals.blocks import CUMULATIVE, DERIVED, GAUGE, Samples, defined_id, unpack
 from afoot.signals.plan import INCREASE, LAST, MAX, MEAN, Link, Outcome, Plan, links
 from afoot.signals.settings import Settings
+from afoot.signals.shard import NEVER, Bools, Floats, Heard, Ints, Made, ShardState, Unique
 from afoot.telemetry.rows import Labels
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
-
-NEVER = -(1 << 62)
 NS = 1_000_000  # in a millisecond
 SWEEP = 16  # windows from one look for forgotten series to the next
 
@@ -79,150 +72,6 @@ class Books:
         return Books(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
 
-class ShardState:
-    """What a shard remembers from window to window; pickle it to keep it.
-
-    Per series: its definition, last sample and usual scrape (about 0.5 KB); per entity-signal its History (about
-    0.8 KB). Both are dropped two hours (settings) after they were last seen.
-    """
-
-    def __init__(self) -> None:
-        self.definitions: list[str] = []
-        self.id: Ints = np.empty(0, np.int64)
-        self.mode: Ints = np.empty(0, np.int64)
-        self.seen_ms: Ints = np.empty(0, np.int64)  # start of the last window with samples
-        self.last_ns: Ints = np.empty(0, np.int64)  # last sample
-        self.last: Floats = np.empty(0, np.float64)
-        self.gaps: NDArray[np.float32] = np.empty((0, counters.GAPS_KEPT), np.float32)
-        self.keys: list[tuple[str, str]] = []  # entity-signals, as rows of the history
-        self.key_seen_ms: Ints = np.empty(0, np.int64)
-        self.history: History | None = None
-        self.window_ms: int | None = None  # start of the last window evaluated
-        self.name = uuid4().hex  # by which this process finds again what it made of the state
-
-    def add(self, definitions: list[str], made: _Made) -> None:
-        """Series not known yet."""
-        for definition in definitions:
-            series = read_definition(definition)
-            made.rows[series.id] = len(made.series)
-            made.series.append(series)
-            made.links.append(None)
-            self.definitions.append(definition)
-        new = made.series[len(self.id) :]
-        n = len(new)
-        self.id = np.append(self.id, np.array([s.id for s in new], np.int64))
-        self.mode = np.append(self.mode, np.array([s.mode for s in new], np.int64))
-        self.seen_ms = np.append(self.seen_ms, np.full(n, NEVER))
-        self.last_ns = np.append(self.last_ns, np.full(n, NEVER))
-        self.last = np.append(self.last, np.full(n, np.nan))
-        self.gaps = np.concatenate([self.gaps, np.full((n, counters.GAPS_KEPT), np.nan, np.float32)])
-        made.id, made.plan = self.id, None
-
-    def sweep(self, start_ms: int, settings: Settings, made: _Made) -> int:
-        """Forget what was not seen for long; how many series that were."""
-        keep_ms = np.where(self.mode >= EVENT, settings.family_hold_ms, settings.series_retention_ms)
-        keep = np.flatnonzero(self.seen_ms >= start_ms - keep_ms)
-        if len(keep) > settings.max_series:
-            latest = np.lexsort((self.id[keep], -self.seen_ms[keep]))[: settings.max_series]
-            keep = np.sort(keep[latest])
-        forgotten = len(self.id) - len(keep)
-        if forgotten:
-            self.definitions = [self.definitions[row] for row in keep.tolist()]
-            for name in ("id", "mode", "seen_ms", "last_ns", "last", "gaps"):
-                setattr(self, name, getattr(self, name)[keep])
-            made.keep_series(keep.tolist(), self.id)
-        if self.history is not None:
-            keep = np.flatnonzero(self.key_seen_ms >= start_ms - settings.series_retention_ms)
-            if len(keep) < len(self.keys):
-                self.keys = [self.keys[row] for row in keep.tolist()]
-                self.key_seen_ms = self.key_seen_ms[keep]
-                self.history.keep(keep)
-                made.keep_keys(self.keys)
-        return forgotten
-
-
-class _Made:
-    """What a state leads to, by the inventory and the catalogue: made again whenever it is not at hand."""
-
-    def __init__(self, state: ShardState) -> None:
-        self.id = state.id
-        self.rows: dict[int, int] = {id_: row for row, id_ in enumerate(state.id.tolist())}
-        self.series: list[Series] = [read_definition(definition) for definition in state.definitions]
-        self.links: list[list[Link] | None] = [None] * len(self.series)
-        self.keys: dict[tuple[str, str], int] = {key: row for row, key in enumerate(state.keys)}
-        self.basis: tuple[object, ...] = ()  # inventory, its epoch, catalogue and settings of links and plan
-        self.plan: Plan | None = None
-        self.key_of: Ints = np.empty(0, np.int64)  # history row of each signal of the plan
-        self.floor: Floats = np.empty(0, np.float64)
-        self.heard: list[_Heard] = []
-        self.is_heard: Bools = np.empty(0, np.bool_)  # of each signal of the plan
-        self.unresolved: Bools = np.empty(0, np.bool_)
-        self.ahead: tuple[str, _Unique] | None = None  # the next window's blocks, unpacked
-
-    def keep_series(self, kept: list[int], ids: Ints) -> None:
-        """Forget all series but these, which have new numbers."""
-        self.id = ids
-        self.rows = {id_: row for row, id_ in enumerate(ids.tolist())}
-        self.series = [self.series[row] for row in kept]
-        self.links = [None] * len(kept)
-        self.plan = None
-
-    def keep_keys(self, kept: list[tuple[str, str]]) -> None:
-        """Forget all entity-signals but these, which have new numbers."""
-        self.keys = {key: row for row, key in enumerate(kept)}
-        self.plan = None
-
-
-class _Shelf:
-    """What was made of states, by their names: a state may come back pickled and unpickled, as another object.
-
-    Holds `limit` entries, as many shards as a process has. What is taken is gone until it is put back, so that two
-    states of one name never share it.
-    """
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self._held: dict[str, _Made] = {}
-        self._lock = Lock()  # subtasks of one process are threads
-
-    def take(self, state: ShardState) -> _Made:
-        """What was made of this very state, or is made of it now."""
-        with self._lock:
-            held = self._held.pop(state.name, None)
-        if held is not None and np.array_equal(held.id, state.id) and list(held.keys) == state.keys:
-            return held
-        return _Made(state)
-
-    def put(self, state: ShardState, made: _Made) -> None:
-        with self._lock:
-            self._held[state.name] = made
-            while len(self._held) > self.limit:
-                del self._held[next(iter(self._held))]
-
-
-SHELF = _Shelf(1024)
-
-
-class _Heard(NamedTuple):
-    """An entity that is heard: where, and by which rows of the plan."""
-
-    entity: str
-    head: dict[str, Any]
-    is_victim: bool
-    places: list[tuple[str, str | None, str | None, list[int]]]  # role, victim, volume, rows of the plan
-
-
-class _Unique(NamedTuple):
-    """Samples, each series and time once: ordered by series id, then time."""
-
-    series: Ints  # id
-    time_ns: Ints
-    value: Floats
-    block: Ints
-    samples: Samples
-    dropped: Ints  # series ids of duplicates
-
-
 def evaluate(
     state: ShardState,
     window_start_ms: int,
@@ -238,7 +87,7 @@ def evaluate(
     "" if there are none: they give the samples that close counters. Call it in the order of windows; a window may be
     left out. `state` is changed. ValueError for a window that does not come after the last.
     """
-    made = SHELF.take(state)
+    made = state.made
     samples = _once(unpack(bodies)) if made.ahead is None or made.ahead[0] != bodies else made.ahead[1]
     closing = _once(unpack(next_bodies))
     if state.history is None:
@@ -256,22 +105,21 @@ def evaluate(
     state.window_ms = window_start_ms
     made.ahead = (next_bodies, closing) if next_bodies else None
     if window_start_ms // settings.window_ms % SWEEP == 0 or len(state.id) > settings.max_series:
-        books.forgotten = state.sweep(window_start_ms, settings, made)
-    SHELF.put(state, made)
+        books.forgotten = state.sweep(window_start_ms, settings)
     return placed, books
 
 
-def _once(samples: Samples) -> _Unique:
+def _once(samples: Samples) -> Unique:
     """Each series and time once: of several the one of the highest topic, partition, offset and place in the block."""
     order = np.lexsort((samples.block, samples.time_ns, samples.series))
     series, time_ns = samples.series[order], samples.time_ns[order]
     last = np.ones(len(order), np.bool_)
     last[:-1] = (series[1:] != series[:-1]) | (time_ns[1:] != time_ns[:-1])
     kept = order[last]
-    return _Unique(series[last], time_ns[last], samples.value[kept], samples.block[kept], samples, series[~last])
+    return Unique(series[last], time_ns[last], samples.value[kept], samples.block[kept], samples, series[~last])
 
 
-def _define(state: ShardState, made: _Made, samples: _Unique, closing: _Unique) -> None:
+def _define(state: ShardState, made: Made, samples: Unique, closing: Unique) -> None:
     """Take in the definitions of series not known yet."""
     known = made.rows
     unknown = {id_ for id_ in np.unique(samples.series).tolist() if id_ not in known}
@@ -281,7 +129,7 @@ def _define(state: ShardState, made: _Made, samples: _Unique, closing: _Unique) 
             id_ = defined_id(definition)
             if id_ in unknown:
                 found[id_] = definition
-        state.add([found[id_] for id_ in sorted(found)], made)
+        state.add([found[id_] for id_ in sorted(found)])
 
 
 class _Rows(NamedTuple):
@@ -293,7 +141,7 @@ class _Rows(NamedTuple):
     kept: Ints  # which of the unique samples these are
 
 
-def _rows_of(made: _Made, unique: _Unique) -> tuple[_Rows, int]:
+def _rows_of(made: Made, unique: Unique) -> tuple[_Rows, int]:
     """The rows of samples, and how many samples are of no known series."""
     rows = made.rows
     if not len(unique.series):
@@ -310,7 +158,7 @@ def _rows_of(made: _Made, unique: _Unique) -> tuple[_Rows, int]:
 
 
 def _offers(
-    state: ShardState, made: _Made, samples: _Unique, closing: _Unique, start_ms: int, settings: Settings, books: Books
+    state: ShardState, made: Made, samples: Unique, closing: Unique, start_ms: int, settings: Settings, books: Books
 ) -> tuple[Floats, _Rows]:
     """What each series has to offer in the window, shape (4, series), NaN where it is missing; counters go on."""
     rows, undefined = _rows_of(made, samples)
@@ -365,7 +213,7 @@ def _expected_now(state: ShardState, seen_before: Ints, start_ms: int, settings:
 
 
 def _make_plan(
-    state: ShardState, made: _Made, graph: Inventory, catalogue: Catalogue, settings: Settings, at_ms: int
+    state: ShardState, made: Made, graph: Inventory, catalogue: Catalogue, settings: Settings, at_ms: int
 ) -> None:
     """Bring the plan up to the series and to the inventory as of `at_ms`."""
     basis = (graph, graph.epoch(at_ms), catalogue, settings)
@@ -412,7 +260,7 @@ def _make_plan(
             made.is_heard[rows] = True
 
 
-def _heard(plan: Plan, graph: Inventory, settings: Settings, at_ms: int) -> Iterator[_Heard]:
+def _heard(plan: Plan, graph: Inventory, settings: Settings, at_ms: int) -> Iterator[Heard]:
     """The entities of a plan that are heard, and where."""
     victims = frozenset(graph.victims(at_ms))
     start = 0
@@ -449,14 +297,14 @@ def _heard(plan: Plan, graph: Inventory, settings: Settings, at_ms: int) -> Iter
                 "component": known.component if known is not None else source.component,
                 "type": known.type if known is not None else entity.partition(":")[0],
             }
-            yield _Heard(entity, head, is_victim, places)
+            yield Heard(entity, head, is_victim, places)
         start = stop
 
 
 def _place(
     state: ShardState,
-    made: _Made,
-    samples: _Unique,
+    made: Made,
+    samples: Unique,
     rows: _Rows,
     offers: Floats,
     expected_series: Bools,
@@ -485,7 +333,7 @@ def _place(
 
 
 def _speak(
-    made: _Made, plan: Plan, outcome: Outcome, there: Ints, expected: Expected, pointers: dict[int, list[list[Any]]]
+    made: Made, plan: Plan, outcome: Outcome, there: Ints, expected: Expected, pointers: dict[int, list[list[Any]]]
 ) -> dict[int, dict[str, Any]]:
     """What is said of each signal that is heard and has a value, by its row in the plan."""
     values, levels, spreads = outcome.value[there], expected.value, expected.spread
@@ -521,7 +369,7 @@ def _speak(
 
 
 def _written(
-    heard: _Heard, spoken: dict[int, dict[str, Any]], plan: Plan, settings: Settings
+    heard: Heard, spoken: dict[int, dict[str, Any]], plan: Plan, settings: Settings
 ) -> Iterator[PlacedSignals]:
     payload, told = "", None
     affected = heard.is_victim and any(
@@ -547,7 +395,7 @@ def suffers(signal: Signal, spoken: dict[str, Any], settings: Settings) -> bool:
     return bool(value > settings.effect_factor * expected and value > expected + margin)
 
 
-def _pointers(made: _Made, plan: Plan, outcome: Outcome, samples: _Unique, rows: _Rows) -> dict[int, list[list[Any]]]:
+def _pointers(made: Made, plan: Plan, outcome: Outcome, samples: Unique, rows: _Rows) -> dict[int, list[list[Any]]]:
     """Of each signal that is heard, the messages that its samples of this window came in: one range a partition."""
     used = np.flatnonzero(outcome.link_used & made.is_heard[plan.link_signal])
     if not len(used) or not len(rows.sample):

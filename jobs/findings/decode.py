@@ -16,6 +16,7 @@ from afoot.telemetry.formats import Decoder, decoder
 from afoot.telemetry.rows import Decoded, Message
 from jobs.findings.merge import Merger
 from jobs.findings.render import SEPARATOR
+from jobs.findings.worker import collect_rarely
 
 
 class DecodeMessages(ScalarFunction):  # type: ignore[misc]
@@ -25,6 +26,7 @@ class DecodeMessages(ScalarFunction):  # type: ignore[misc]
         self.config = config
 
     def open(self, context: FunctionContext) -> None:
+        collect_rarely()
         window = self.config.window
         catalogue = load_catalogue(self.config.catalogue_files)
         self.sampler = Sampler(catalogue, window.shards, window.size_ms, window.max_skew_ms)

@@ -88,7 +88,8 @@ def build(
     keys = spread_keys(config.window.shards + 1, config.flink.parallelism)
     windows = keyed_rows(table_env, render("03_windows.sql", keys=keys, **values, **window), WINDOW)
     changes = table_env.to_data_stream(table_env.sql_query(render("04_inventory.sql", **values, **window)))
-    placed = _placed(windows, changes, config)
+    ends_ms = None if capture is None else capture.heard_ms - _capture_lateness(config, capture)
+    placed = _placed(windows, changes, config, ends_ms)
     table_env.create_temporary_view("placed", table_env.from_data_stream(placed, timed_schema(PLACED)))
     for statement in statements(render("05_joins.sql", **window)):
         table_env.execute_sql(statement)
@@ -108,13 +109,9 @@ def _sources(
 ) -> None:
     skew = config.window.max_skew_ms
     if capture is not None:
-        topics = {config.topic_of(name) for name in capture.topics}
-        heard = [topic for topic in topics if topic is not None and topic.kind != "inventory"]
-        # Merged by record time, the capture's topics move together: no faster than the latest of them may be.
-        latest = max(heard, key=lambda topic: topic.lateness_ms, default=None)
         script = render(
             "01_sources_capture.sql",
-            watermark=watermark([latest] if latest else [], CAPTURE_TIME),
+            watermark=f"{CAPTURE_TIME} - {interval(_capture_lateness(config, capture))}",
             version_time=version_time(skew, CAPTURE_TIME),
             telemetry_path=capture.telemetry.absolute().as_uri(),
             inventory_path=capture.inventory.absolute().as_uri(),
@@ -134,6 +131,12 @@ def _sources(
     for statement in statements(script):
         table_env.execute_sql(statement)
     table_env.create_temporary_function("decode_messages", decode_messages(config))
+
+
+def _capture_lateness(config: Config, capture: Prepared) -> int:
+    """Merged by record time, the capture's topics move together: no faster than the latest of them may be, in ms."""
+    topics = [config.topic_of(name) for name in capture.topics]
+    return max((topic.lateness_ms for topic in topics if topic is not None and topic.kind != "inventory"), default=0)
 
 
 def _startup(start: str, bounded: bool) -> list[tuple[str, str]]:
@@ -159,10 +162,10 @@ def _frames(table_env: StreamTableEnvironment, config: Config, values: dict[str,
     return table_env.from_data_stream(stream, own_time_schema(FRAMES, "rt"))
 
 
-def _placed(windows: KeyedStream, changes: DataStream, config: Config) -> DataStream:
+def _placed(windows: KeyedStream, changes: DataStream, config: Config, ends_ms: int | None) -> DataStream:
     return (
         windows.connect(changes.broadcast(CHANGES))
-        .process(ScoreAndPlace(config), row_type(PLACED))
+        .process(ScoreAndPlace(config, ends_ms), row_type(PLACED))
         .name("score and place")
         .uid("score-and-place")
     )

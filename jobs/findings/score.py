@@ -1,22 +1,24 @@
-"""Step 5: a shard's window of sample blocks to placed signals, one state access a shard and window."""
+"""Step 5: a shard's window of sample blocks to placed signals; state is written once a shard and window."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from pyflink.common import Row, Types
 from pyflink.datastream import RuntimeContext
 from pyflink.datastream.functions import KeyedBroadcastProcessFunction
-from pyflink.datastream.state import ValueStateDescriptor
+from pyflink.datastream.state import MapStateDescriptor
 
 from afoot.catalogue.loader import load_catalogue
 from afoot.config import Config
 from afoot.signals.settings import Settings
-from afoot.signals.windows import ShardState, evaluate
+from afoot.signals.shard import ShardState
+from afoot.signals.windows import evaluate
 from jobs.findings.inventory import CHANGES, InventoryLog
 from jobs.findings.render import RECORD_SEPARATOR, SEPARATOR
+from jobs.findings.worker import collect_rarely
 
 END_OF_INPUT = (1 << 63) - 1  # the watermark that follows the last record of a bounded input
 
@@ -33,17 +35,27 @@ PLACED = {
 }
 
 
+class Shard(NamedTuple):
+    """A shard in memory. The engine's state has the same, written as it changes and read after a restart alone."""
+
+    state: ShardState
+    pending: dict[int, tuple[str, int]]  # by window's start: blocks and points
+
+
 class ScoreAndPlace(KeyedBroadcastProcessFunction):  # type: ignore[misc]
     """Signals of a window, when the next one has closed: a counter's window needs the sample behind its end.
 
     Input: rows (points, bodies, unasked), timestamped with the end of their window; output: rows of PLACED, timestamped
-    with the end of the window after theirs.
+    with the end of the window after theirs. `ends_ms` is the event time that a capture reaches, None for topics.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, ends_ms: int | None = None) -> None:
         self.config = config
+        # At the end of its input an instance cannot tell how far event time got: it may hear of the inventory last.
+        self.ends_ms = -1 if ends_ms is None else ends_ms
 
     def open(self, runtime_context: RuntimeContext) -> None:
+        collect_rarely()
         window = self.config.window
         self.size_ms = window.size_ms
         self.settings = Settings(
@@ -51,9 +63,10 @@ class ScoreAndPlace(KeyedBroadcastProcessFunction):  # type: ignore[misc]
         )
         self.catalogue = load_catalogue(self.config.catalogue_files)
         self.inventory = InventoryLog()
-        # Apart, since what waits is written when it comes, and a shard's memory once a window.
-        self.pending = runtime_context.get_state(ValueStateDescriptor("pending", Types.PICKLED_BYTE_ARRAY()))
-        self.shard = runtime_context.get_state(ValueStateDescriptor("shard", Types.PICKLED_BYTE_ARRAY()))
+        pickled = Types.PICKLED_BYTE_ARRAY()
+        self.pending = runtime_context.get_map_state(MapStateDescriptor("pending", Types.LONG(), pickled))
+        self.parts = runtime_context.get_map_state(MapStateDescriptor("shard", Types.STRING(), pickled))
+        self.shards: dict[int, Shard] = {}
 
     def process_broadcast_element(self, value: Any, ctx: Any) -> None:
         self.inventory.add(value["changes"], ctx.get_broadcast_state(CHANGES))
@@ -63,15 +76,14 @@ class ScoreAndPlace(KeyedBroadcastProcessFunction):  # type: ignore[misc]
         if value["unasked"]:
             yield from self._unasked(value["unasked"], end_ms)
         if value["bodies"]:
-            state = self.shard.value()
+            shard = self._shard(ctx.get_current_key())
             start_ms = end_ms - self.size_ms
-            if state is not None and state.window_ms is not None and start_ms <= state.window_ms:
+            if shard.state.window_ms is not None and start_ms <= shard.state.window_ms:
                 # Only after a restart, when a window fires again for what came in between: it was evaluated before.
                 yield self._book("", "late", value["points"], None, end_ms)
                 return
-            pending = self.pending.value() or {}
-            pending[start_ms] = (value["bodies"], value["points"])
-            self.pending.update(pending)
+            shard.pending[start_ms] = (value["bodies"], value["points"])
+            self.pending.put(start_ms, shard.pending[start_ms])
             ctx.timer_service().register_event_time_timer(end_ms + self.size_ms - 1)
             # The window before, too, if it had no samples of this shard: those around it may bracket it all the same.
             ctx.timer_service().register_event_time_timer(end_ms - 1)
@@ -79,14 +91,14 @@ class ScoreAndPlace(KeyedBroadcastProcessFunction):  # type: ignore[misc]
     def on_timer(self, timestamp: int, ctx: Any) -> Iterator[Row]:
         start_ms = timestamp + 1 - 2 * self.size_ms
         end_ms = start_ms + self.size_ms
-        pending = self.pending.value() or {}
-        state = self.shard.value() or ShardState()
+        state, pending = self._shard(ctx.get_current_key())
         silent = end_ms in pending and state.window_ms is not None and state.window_ms < start_ms
         if start_ms not in pending and not silent:
             return
         bodies, points = pending.pop(start_ms, ("", 0))
-        self.pending.update(pending)
-        if ctx.timer_service().current_watermark() == END_OF_INPUT:
+        if bodies:
+            self.pending.remove(start_ms)
+        if timestamp > self.ends_ms and ctx.timer_service().current_watermark() == END_OF_INPUT:
             # The input ended before the window could close: it stays open, and its points are counted as such.
             if points:
                 yield self._book("", "open", points, None, end_ms)
@@ -94,7 +106,7 @@ class ScoreAndPlace(KeyedBroadcastProcessFunction):  # type: ignore[misc]
         graph = self.inventory.graph(ctx.get_broadcast_state(CHANGES))
         next_bodies, _ = pending.get(end_ms, (None, 0))
         placed, books = evaluate(state, start_ms, bodies, next_bodies, graph, self.catalogue, self.settings)
-        self.shard.update(state)
+        state.save(self.parts)
         homes = set()
         for row in placed:
             home = row.entity not in homes
@@ -110,6 +122,12 @@ class ScoreAndPlace(KeyedBroadcastProcessFunction):  # type: ignore[misc]
             if count:
                 yield self._book("", account, count, None, end_ms)
         yield Row("tick", "", "", "", "", False, end_ms, "")
+
+    def _shard(self, key: int) -> Shard:
+        """The shard of a key, from memory; from the engine's state where this instance has not met it yet."""
+        if key not in self.shards:
+            self.shards[key] = Shard(ShardState.load(self.parts.items(), self.settings), dict(self.pending.items()))
+        return self.shards[key]
 
     def _unasked(self, text: str, end_ms: int) -> Iterator[Row]:
         totals: dict[tuple[str, str], int] = {}

@@ -19,9 +19,8 @@ def main(config_file: str | None, from_capture: bool) -> None:
     if from_capture:
         for name in ("telemetry", "inventory"):
             (folder / f"{name}.jsonl.gz").write_bytes(b"")
-        capture = Prepared(
-            folder / "telemetry.jsonl.gz", folder / "inventory.jsonl.gz", 1, {"telemetry.metrics": 1}, 0, 0
-        )
+        telemetry, inventory = folder / "telemetry.jsonl.gz", folder / "inventory.jsonl.gz"
+        capture = Prepared(telemetry, inventory, 1, {"telemetry.metrics": 1}, 0)
     table_env = engine.embedded(engine.settings(config) | engine.replay_settings(folder), folder, bounded=True)
     inserts = build(table_env, config, Outlets(lake=str(folder / "lake")), capture)
     inserts.attach_as_datastream()

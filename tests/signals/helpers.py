@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -79,11 +80,23 @@ def by_window(frames: Iterable[Frame]) -> dict[int, str]:
     return {window: " ".join(bodies) for window, bodies in found.items()}
 
 
+class Kept(dict[str, bytes]):
+    """Parts of a shard as an engine keeps them: as bytes."""
+
+    def put(self, name: str, value: object) -> None:
+        self[name] = pickle.dumps(value)
+
+    def load(self, settings: Settings = EVERYTHING) -> ShardState:
+        """The shard as it was last saved."""
+        return ShardState.load(((name, pickle.loads(value)) for name, value in self.items()), settings)
+
+
 class Run:
     """Windows of one shard evaluated in order."""
 
     def __init__(self, settings: Settings = EVERYTHING, graph: Graph | None = None) -> None:
         self.state = ShardState()
+        self.kept = Kept()
         self.settings = settings
         self.graph = graph if graph is not None else inventory()
         self.books = Books()
@@ -95,7 +108,12 @@ class Run:
             self.state, start, bodies.get(start, ""), bodies.get(start + MINUTE), self.graph, CATALOGUE, self.settings
         )
         self.books += books
+        self.state.save(self.kept)
         return placed
+
+    def restart(self) -> None:
+        """Go on with what was kept alone."""
+        self.state = self.kept.load(self.settings)
 
     def windows(self, numbers: Iterable[int], rows: Sequence[Any]) -> list[list[PlacedSignals]]:
         """Evaluate windows with the blocks of one message of all these rows."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from afoot.signals import Settings
-from tests.signals.helpers import TENANT, Run, point, value
+from tests.signals.helpers import TENANT, Run, by_window, message, point, value
 
 COUNTER = "container_fs_writes_total"
 NS = 1e-9
@@ -90,16 +90,12 @@ def test_the_closing_sample_comes_from_the_next_window_alone() -> None:
 
 
 def test_a_restored_state_goes_on_as_the_one_it_was_made_of() -> None:
-    import pickle
-
-    from tests.signals.helpers import by_window, message
-
     rows = [point(COUNTER, TENANT, s, v) for s, v in every(10, -5, 305)]
     bodies = by_window(message(rows))
     one, other = Run(), Run()
     for number in range(-1, 5):
         expected = one.window(number, bodies)
-        other.state = pickle.loads(pickle.dumps(other.state))
+        other.restart()
         assert other.window(number, bodies) == expected
 
 
