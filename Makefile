@@ -2,9 +2,10 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12)
 UV := UV_PYTHON_DOWNLOADS=never .tools/bin/uv
 RUN := .venv/bin/
+SERVERS := postgresql collectd-core libyajl2 pmacct rsyslog rsyslog-kafka
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types unit browser bench clean
+.PHONY: help setup demo test lint types unit browser servers bench clean
 
 help: ## What there is to make
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -24,13 +25,18 @@ lint: .venv/.complete ## Style and imports
 types: .venv/.complete ## mypy --strict
 	$(RUN)mypy
 
-unit: .venv/.complete browser ## The tests alone, those against real servers included
+unit: .venv/.complete browser servers ## The tests alone, those against real servers included
 	@$(RUN)python -m afoot.runtime.jars
 	$(RUN)pytest -q --durations=15
 
 browser: ## Chromium, which the tests open pages with; installed where that can be done
 	@command -v chromium >/dev/null || { test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq chromium fonts-dejavu-core >/dev/null; } \
 		|| echo "chromium is missing: apt-get install chromium fonts-dejavu-core" >&2
+
+servers: ## PostgreSQL and the agents that Debian has, which the tests run; installed where that can be done
+	@for file in /usr/lib/postgresql/*/bin/initdb /usr/sbin/collectd /usr/sbin/nfacctd /usr/lib/*/rsyslog/omkafka.so; do test -e "$$file" || missing=1; done; \
+		test -z "$$missing" || { test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq --no-install-recommends $(SERVERS) >/dev/null; } \
+		|| echo "some of these are missing: apt-get install --no-install-recommends $(SERVERS)" >&2
 
 bench: setup ## Throughput, memory and cost a point, as a table and as JSON
 	@$(RUN)python -m benchmarks
