@@ -9,17 +9,23 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from afoot.config import load_config
+from afoot.inventory.graph import Graph
 from afoot.poll import Poller, poll
+from afoot.telemetry.rows import Labels
+from jobs.findings.inventory import InventoryLog
+from jobs.findings.render import RECORD_SEPARATOR, SEPARATOR
 from tests.connectors.inventory import CONNECTORS, Captured, Inventory, afoot, held
 from tests.servers.connect import Connect
 from tests.servers.kafka import Kafka
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 
+VOLUME = "volume:svm1/flexvol7"
 PSQL = ["psql", "-XqAt", "-f", str(CONNECTORS / "polled.sql")]
 MAIN_CASE = """
 INSERT INTO inventory.entity VALUES
@@ -52,7 +58,9 @@ class Story:
         logged = self.logged.after(marker)
         assert held(logged) == wanted
         assert logged.problems() == {}
-        assert held(self.polled.after(marker)) == wanted
+        polled = self.polled.after(marker)
+        assert held(polled) == wanted
+        assert answers(polled, marker) == answers(logged, marker)
 
     def operations(self, begin: int, table: str = "") -> set[str]:
         """What Debezium says was done, of a table or any, since a number of records."""
@@ -61,6 +69,21 @@ class Story:
 
     def poll(self) -> None:
         self.poller.send(poll(PSQL))
+
+
+def answers(graph: Graph, marker: str) -> tuple[Any, ...]:
+    """What verdicts ask of an inventory, as of its last change."""
+    now_ms = graph.heard_ms or 0
+    assert graph.entity(marker, now_ms) is not None
+    tenants = graph.tenants(VOLUME, now_ms)
+    schedules = graph.schedules("vm:frosa-system-backup", now_ms)
+    return (
+        graph.victims(now_ms),
+        graph.chain("job:enricher", now_ms),
+        [(tenant.entity, tenant.known_by_snapshot, tenant.own_of) for tenant in tenants],
+        [(schedule.id, schedule.expression, schedule.command) for schedule in schedules],
+        graph.resolve(Labels.of({"InstanceId": "i-0abc"}), ("vm",), now_ms),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -86,11 +109,12 @@ def story(
 
 def test_a_first_snapshot(story: Story) -> None:
     story.check()
-    tenants = story.logged.after("vm:frosa-system-backup").tenants("volume:svm1/flexvol7", 0)
-    assert [(tenant.entity, tenant.known_by_snapshot) for tenant in tenants] == [
-        ("job:enricher", True),
-        ("vm:frosa-system-backup", True),
-    ]
+    for captured in (story.logged, story.polled):
+        tenants = captured.after("vm:frosa-system-backup").tenants(VOLUME, 0)
+        assert [(tenant.entity, tenant.known_by_snapshot) for tenant in tenants] == [
+            ("job:enricher", True),
+            ("vm:frosa-system-backup", True),
+        ]
 
 
 def test_insert_update_and_delete(story: Story) -> None:
@@ -103,6 +127,12 @@ def test_insert_update_and_delete(story: Story) -> None:
         DELETE FROM inventory.relation WHERE from_id = 'vm:frosa-system-backup';
     """)
     story.check()
+    since = [
+        captured.after("vm:other").attached_since("vm:other", VOLUME, 2**50)
+        for captured in (story.logged, story.polled)
+    ]
+    assert all(since)
+    assert abs((since[0] or 0) - (since[1] or 0)) < 1_000  # commit, and updated_at: not when it was polled
 
 
 def test_a_large_value_that_an_update_leaves_alone(story: Story) -> None:
@@ -128,6 +158,7 @@ def test_truncate(story: Story) -> None:
     story.sql("TRUNCATE inventory.relation, inventory.schedule")
     story.check()
     assert story.inventory.tables()["relation"] == {}
+    assert story.inventory.tables()["schedule"] == {}
     story.sql("INSERT INTO inventory.relation VALUES ('job:enricher', 'volume:svm1/flexvol7', 'mounts')")
     story.check()
 
@@ -206,6 +237,26 @@ def test_a_snapshot_after_the_slot_was_lost(story: Story, connect_worker: Connec
     story.check()
     attached = story.logged.after("job:enricher").attached_since
     assert attached("vm:frosa-system-backup", "volume:svm1/flexvol7", 2**50) is not None  # and not from ever
+
+
+def test_the_job_holds_the_same_from_batches_and_after_restarts(story: Story) -> None:
+    wanted = story.inventory.tables()
+    for captured in (story.logged, story.polled):
+        state: dict[str, Any] = State()
+        for begin in range(0, len(changes := captured.changes()), 7):
+            records = [
+                SEPARATOR.join((captured.topic, "0", str(begin + place), json.dumps([change._asdict()])))
+                for place, change in enumerate(changes[begin : begin + 7])
+            ]
+            InventoryLog().add(RECORD_SEPARATOR.join(records), state)
+        assert held(InventoryLog().graph(state)) == wanted
+
+
+class State(dict[str, Any]):
+    """A map as Flink's broadcast state answers, as far as the log asks."""
+
+    def put(self, name: str, value: Any) -> None:
+        self[name] = value
 
 
 def test_nothing_but_the_inventory_is_in_its_topic(story: Story) -> None:
