@@ -233,7 +233,7 @@ def _changes(reader: _Reader, messages: Iterable[Message], size_ms: int) -> dict
 
     A message that states no time, a tombstone, or one from before those that came is of the moment it comes at.
     """
-    found: dict[int, list[tuple[tuple[int, str, int, int, int], InventoryChange]]] = defaultdict(list)
+    found: dict[int, list[tuple[tuple[str, int, int, int], InventoryChange]]] = defaultdict(list)
     moved = NEVER
     for message, frames in reader.frames(messages):
         for frame in frames:
@@ -245,7 +245,7 @@ def _changes(reader: _Reader, messages: Iterable[Message], size_ms: int) -> dict
                 if at > message.timestamp_ms + reader.config.window.max_skew_ms:
                     at = message.timestamp_ms
                 moved = max(moved, at)
-                order = (change.time_ms, message.topic, message.partition, message.offset, place)
+                order = (message.topic, message.partition, message.offset, place)
                 found[moved // size_ms * size_ms].append((order, change))
     return {
         window: [change for _, change in sorted(rows, key=lambda row: row[0])] for window, rows in sorted(found.items())
