@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 from afoot.connectors.files import Connector
-from afoot.connectors.rest import Worker
+from afoot.connectors.rest import Refused, Worker
 from afoot.connectors.secrets import Secrets
 from afoot.errors import AfootError, UsageError
 
@@ -54,7 +54,10 @@ def plan(worker: Worker, connector: Connector) -> Plan:
             f"{', '.join(plugins) or 'none'}. Unpack the plugin into a folder of plugin.path, and restart the worker"
         )
     there = worker.config(connector.name)
-    described = worker.validate(connector.config)
+    try:
+        described = worker.validate(connector.config)
+    except Refused as error:
+        raise Refused(error.status, Secrets((), connector.config).text(str(error))) from None
     secrets = Secrets(described, connector.config, there)
     errors = [(entry["value"]["name"], error) for entry in described for error in entry["value"]["errors"]]
     if errors:
@@ -79,7 +82,10 @@ def differences(there: Mapping[str, str], wanted: Mapping[str, str], secrets: Se
 def carry_out(worker: Worker, plan: Plan) -> State:
     """Give the worker what differs, and wait until the connector runs or has failed."""
     if plan.differences:
-        worker.put(plan.connector.name, plan.connector.config)
+        try:
+            worker.put(plan.connector.name, plan.connector.config)
+        except Refused as error:  # its words may be the configuration's
+            raise Refused(error.status, plan.secrets.text(str(error))) from None
         return settled(worker, plan.connector.name, plan.secrets)
     return state(worker, plan.connector.name, plan.secrets)
 
@@ -116,11 +122,12 @@ def settled(worker: Worker, name: str, secrets: Secrets | None = None) -> State:
 
 def restart(worker: Worker, name: str, everything: bool) -> State:
     """Restart what failed of a connector, or all of it, and wait."""
-    if worker.status(name) is None:
+    there = worker.config(name)
+    if there is None:
         raise AfootError(f"there is no connector {name} on the worker at {worker.url}; afoot connectors apply makes it")
     worker.restart(name, only_failed=not everything)
     time.sleep(0.5)  # the answer is that the restart is asked for
-    return settled(worker, name)
+    return settled(worker, name, Secrets((), there))
 
 
 def cause(trace: str) -> str:

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from afoot.config import load_config
-from afoot.connectors.files import load_connectors, load_topics
+from afoot.connectors.files import Connector, load_connectors, load_topics
+from afoot.connectors.rest import Refused, Worker
 from afoot.connectors.secrets import Secrets
-from afoot.connectors.sync import Difference, cause, differences
+from afoot.connectors.sync import Difference, carry_out, cause, differences, plan, restart
 from afoot.errors import UsageError
 from afoot.telemetry.inventory import TABLES
 from tests.connectors.inventory import CONNECTORS
@@ -135,3 +136,34 @@ Caused by: org.postgresql.util.PSQLException: FATAL: all replication slots are i
 )
 def test_the_cause_of_a_trace(trace: str, expected: str) -> None:
     assert cause(trace) == expected
+
+
+class Talkative(Worker):
+    """A worker that repeats a password wherever it can."""
+
+    def __init__(self, refuses: str) -> None:
+        self.url, self.refuses = "http://127.0.0.1:8083", refuses
+
+    def _call(self, method: str, path: str, body: Any = None) -> Any:
+        if self.refuses and path.endswith(self.refuses):
+            raise Refused(500, "it was not hunter-2")
+        if path.endswith("/validate"):
+            return {"configs": []}
+        if path.endswith("/status"):
+            state = {"state": "FAILED", "trace": "Caused by: a.B: it was not hunter-2"}
+            return {"connector": {"state": "RUNNING"}, "tasks": [state]}
+        if path == "/connector-plugins":
+            return [{"class": "a.b.C"}]
+        return {"password": "hunter-2", "old": "1"}
+
+
+def test_nothing_that_a_worker_says_shows_a_secret() -> None:
+    connector = Connector("a", {"connector.class": "a.b.C", "password": "hunter-2"}, Path("a.json"))
+    with pytest.raises(Refused, match=r"^it was not \(hidden\)$"):
+        plan(Talkative("/validate"), connector)
+    planned = plan(Talkative(""), connector)
+    assert [difference.key for difference in planned.differences] == ["connector.class", "old"]
+    with pytest.raises(Refused, match=r"^it was not \(hidden\)$"):
+        carry_out(Talkative("/a/config"), planned)
+    assert carry_out(Talkative(""), planned).cause == "B: it was not (hidden)"
+    assert restart(Talkative(""), "a", everything=True).cause == "B: it was not (hidden)"
