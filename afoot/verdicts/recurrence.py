@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from statistics import median
 from typing import NamedTuple
 
@@ -14,7 +15,8 @@ USUAL_MINUTES = (5, 6, 10, 12, 15, 20, 30, 60, 120, 180, 240, 360, 480, 720, 144
 MOST_SKIPPED = 3  # beats between two neighbouring runs that are tried when periods are guessed
 LATEST, UNCLEAR = 4, 0.75  # runs that a later half needs at least, and the score of the whole that it is heard below
 USUAL, ALONE = 0.5, 0.5  # beforehand: that a beat's period is a usual one, and that nothing but the beat has runs
-REGULAR = 4  # beforehand: a place has a run as likely as if that many before it all had had one
+SHAPES = {1: 0.5, 4: 0.25, 16: 0.25}  # beforehand: how regular work without a clock is
+REGULAR = 8  # beforehand: a place has a run as likely as if that many before it all had had one
 SCALES = math.log(10080 / 3)  # a period or rate of which nothing is known is equally likely on a scale of logarithms
 STARTS = 10  # runs from which a beat is laid: with most runs on the beat, one of the first ten is
 
@@ -176,7 +178,7 @@ def _log_odds(
 ) -> float:
     """Logarithm of the odds of a beat against chance: how much likelier these times are under it (a Bayes factor).
 
-    Chance is a Poisson process of unknown rate. The beat has a period that is usual or any; each of its places has a
+    Chance is what people do: see `_log_chance`. The beat has a period that is usual or any; each of its places has a
     run with an unknown probability; runs lie within an unknown width of their places, `width` at most; and other runs
     may come at random. What is unknown is integrated out, so every place left empty, every run left out, a loose fit
     and a choice of many periods cost what they must. Chance exceeds odds of x at some time with probability 1/x at
@@ -186,7 +188,7 @@ def _log_odds(
     places = on_beat[-1][0] - on_beat[0][0]
     offsets = [time - start_ms - number * period for number, time in on_beat]
     spread = max(offsets) - min(offsets) + window_ms
-    chance = math.lgamma(runs - 1) - (runs - 1) * math.log(span) - math.log(SCALES)
+    chance = _log_chance([max(window_ms, later - earlier) for earlier, later in pairwise(times)])
     beat = math.log(REGULAR) + _log_beta(inliers - 1 + REGULAR, places - inliers + 2) - (inliers - 1) * math.log(spread)
     beat -= math.log((inliers - 1) * (1 + math.log(max(1.0, width / window_ms))))
     if period in [minutes * MINUTE_MS for minutes in USUAL_MINUTES]:
@@ -198,6 +200,25 @@ def _log_odds(
     if others:
         beat += math.lgamma(others) - others * math.log(span)
     return beat - chance
+
+
+def _log_chance(gaps: list[int]) -> float:
+    """Logarithm of the density of gaps that no clock makes: gamma distributed, of unknown mean and regularity.
+
+    Shape 1 is a Poisson process; shape 16 has gaps that differ by a quarter, each counted from the run before it.
+    """
+    count, span = len(gaps), sum(gaps)
+    logs = sum(math.log(gap) for gap in gaps)
+    found = [
+        math.log(part / SCALES)
+        + (shape - 1) * logs
+        + math.lgamma(shape * count)
+        - shape * count * math.log(span)
+        - count * math.lgamma(shape)
+        for shape, part in SHAPES.items()
+    ]
+    most = max(found)
+    return most + math.log(sum(math.exp(one - most) for one in found))
 
 
 def _log_beta(a: int, b: int) -> float:

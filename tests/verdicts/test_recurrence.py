@@ -35,6 +35,7 @@ def period_and_phase(found: Recurrence | None) -> tuple[float, float] | None:
         pytest.param((40, 100), None, id="two are no recurrence"),
         pytest.param((), None, id="none"),
         pytest.param((40, 100, 220, 280, 400), (60, 40), id="two skipped"),
+        pytest.param((40, 100, 100, 160, 220, 280), (60, 40), id="two at once"),
         pytest.param((40, 55, 100, 160, 171, 220, 280), (60, 40), id="two that do not belong"),
         pytest.param((10, 25, 40, 55, 70), (15, 10), id="every quarter of an hour"),
         pytest.param((120, 120 + 1440, 120 + 2880), (1440, 120), id="daily"),
@@ -44,6 +45,7 @@ def period_and_phase(found: Recurrence | None) -> tuple[float, float] | None:
             (0, 120, 240, 360, 480, 540, 660, 780, 900), (120, 60), id="every two hours, and a clock put forward"
         ),
         pytest.param((0, 60, 120, 180, 240, 360, 480), (60, 0), id="two skipped in a row of late"),
+        pytest.param((0, 50, 105, 157, 209, 255, 303, 343, 408), None, id="about every fifty minutes, by no clock"),
         pytest.param((0, 30, 77), None, id="three at unequal distances"),
         pytest.param((0, 30, 90), None, id="three, one of them skipped or not: chance would do as well"),
         pytest.param((0, 30, 90, 120), (30, 0), id="four with one skipped"),
