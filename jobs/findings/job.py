@@ -44,7 +44,7 @@ KEPT_MS = 72 * 60_000  # placed signals are kept for as long as a request may re
 CAPTURE_TIME = "TO_TIMESTAMP_LTZ(ms, 3)"  # of a record in a prepared capture
 TRANSACTION_TIMEOUT_MS = 900_000  # the most that brokers allow unless told otherwise
 CASE_WINDOWS = "SELECT 0 AS `key`, CAST(ROW(heard) AS ROW<heard STRING>) AS data, rt FROM case_windows"
-FRAMES = {
+DECODED = {
     "kind": "STRING",
     "shard": "INT",
     "window_ms": "BIGINT",
@@ -52,13 +52,17 @@ FRAMES = {
     "points": "BIGINT",
     "reason": "STRING",
     "body": "STRING",
-    "late": "BOOLEAN",
     "topic": "STRING",
     "partition": "INT",
     "offset": "BIGINT",
     "ts": "TIMESTAMP_LTZ(3)",
     "k": "BYTES",
     "v": "BYTES",
+    "counted_at": "TIMESTAMP_LTZ(3)",
+    "heard": "TIMESTAMP_LTZ(3)",
+}
+FRAMES = {name: kind for name, kind in DECODED.items() if name not in ("counted_at", "heard")} | {
+    "late": "BOOLEAN",
     "rt": "TIMESTAMP_LTZ(3)",
 }
 
@@ -154,11 +158,12 @@ def _frames(table_env: StreamTableEnvironment, config: Config, values: dict[str,
     if config.inventory():
         sources.append(("inventory", "heard"))
     decoded = " UNION ALL ".join(
-        render("02_decode.sql", source=source, counted_at=counted_at, window_ms=window_ms, **values)
-        for source, counted_at in sources
+        render("02_decode.sql", source=source, counted_at=counted_at, **values) for source, counted_at in sources
     )
+    stream = table_env.to_data_stream(table_env.sql_query(decoded)).rebalance()
+    table_env.create_temporary_view("decoded", table_env.from_data_stream(stream, own_time_schema(DECODED, "heard")))
     # Streams are frozen once converted: everything behind this one shares these sources and this decoding.
-    stream = table_env.to_data_stream(table_env.sql_query(decoded))
+    stream = table_env.to_data_stream(table_env.sql_query(render("02_late.sql", window_ms=window_ms)))
     return table_env.from_data_stream(stream, own_time_schema(FRAMES, "rt"))
 
 

@@ -10,63 +10,82 @@ from afoot.config import Config
 from afoot.signals.sampling import Frame
 from afoot.telemetry.rows import Message
 
-NEVER = -(1 << 62)
-
 
 class _Heard(NamedTuple):
-    """What is known of a partition: the event time that it promised, and when it last spoke (wall clock)."""
+    """What is known of a partition: the event time that it promised, and when it last spoke (wall clock, ms)."""
 
     promised_ms: int
-    at_s: float
+    at_ms: float
 
 
 class Merger:
     """Puts sample frames of a batch together, on the first message of their topic, unless one may turn out to be late.
 
-    A late frame keeps its message as a dead letter, so it stays with it. A frame is certainly on time if its window
-    ends after what its own partition promised: the watermark is at most that. A partition that was silent for long may
-    have been left behind by the others; until it has caught up, the furthest promise counts.
+    A late frame keeps its message as a dead letter, so it stays with it and becomes "unsure". A frame is certainly on
+    time if its window ends after what its own partition promised: the watermark is at most that. A partition that was
+    silent for long may have been set idle and left behind by others, which other workers may read. Nothing of it is
+    sure until it promises what the watermark cannot have passed: what partitions here promised that were not silent,
+    or, if all were, the time on the clock, as records carry no later one.
     """
 
-    def __init__(self, config: Config, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, config: Config, clock_ms: Callable[[], float] = lambda: time.time() * 1000) -> None:
         self._config = config
-        self._clock = clock
+        self._clock_ms = clock_ms
+        self._began_ms = clock_ms()
         self._heard: dict[tuple[str, int], _Heard] = {}
-        self._behind: set[tuple[str, int]] = set()
+        self._behind: dict[tuple[str, int], float] = {}  # and the promise by which they have caught up
         self._lateness: dict[str, int] = {}
 
     def merge(self, messages: list[Message], batch: list[list[Frame]]) -> list[list[Frame]]:
         """The frames of each message, those that can be merged moved to the first message of their topic."""
-        now_s = self._clock()
-        for message in messages:
-            self._hear(message, now_s)
-        furthest = max((heard.promised_ms for heard in self._heard.values()), default=NEVER)
-        self._behind = {place for place in self._behind if self._heard[place].promised_ms < furthest}
+        now_ms = self._clock_ms()
+        back = {place for message in messages if (place := self._hear(message, now_ms)) is not None}
+        if back:
+            awake = [
+                heard.promised_ms
+                for place, heard in self._heard.items()
+                if place not in back and place not in self._behind and not self._is_silent(heard.at_ms, now_ms)
+            ]
+            limit_ms = max(awake, default=now_ms + self._config.window.max_skew_ms)
+            self._behind |= dict.fromkeys(back, limit_ms)
         merged: dict[tuple[str, int, int], list[Frame]] = {}
         first: dict[str, int] = {}
         left: list[list[Frame]] = []
         for number, (message, frames) in enumerate(zip(messages, batch, strict=True)):
             place = (message.topic, message.partition)
-            promised_ms = furthest if place in self._behind else self._heard[place].promised_ms
+            behind = place in self._behind
+            promised_ms = self._heard[place].promised_ms
             first.setdefault(message.topic, number)
             stay = []
             for frame in frames:
-                if frame.kind == "samples" and frame.window_ms + self._config.window.size_ms > promised_ms:
-                    merged.setdefault((message.topic, frame.shard, frame.window_ms), []).append(frame)
-                else:
+                if frame.kind != "samples":
                     stay.append(frame)
+                elif behind or frame.window_ms + self._config.window.size_ms <= promised_ms:
+                    stay.append(frame._replace(kind="unsure"))
+                else:
+                    merged.setdefault((message.topic, frame.shard, frame.window_ms), []).append(frame)
             left.append(stay)
         for (topic, _, _), frames in merged.items():
             left[first[topic]].append(_together(frames))
         return left
 
-    def _hear(self, message: Message, now_s: float) -> None:
+    def _hear(self, message: Message, now_ms: float) -> tuple[str, int] | None:
+        """Takes in a message; its partition, if that was silent before."""
         place = (message.topic, message.partition)
         promised_ms = message.timestamp_ms - self._lateness_ms(message.topic)
         before = self._heard.get(place)
-        if before is None or now_s - before.at_s > self._config.window.idle_after_ms / 2000:
-            self._behind.add(place)
-        self._heard[place] = _Heard(promised_ms if before is None else max(promised_ms, before.promised_ms), now_s)
+        if before is not None:
+            promised_ms = max(promised_ms, before.promised_ms)
+        self._heard[place] = _Heard(promised_ms, now_ms)
+        if self._is_silent(self._began_ms if before is None else before.at_ms, now_ms):
+            return place
+        if promised_ms >= self._behind.get(place, promised_ms):
+            self._behind.pop(place, None)
+        return None
+
+    def _is_silent(self, at_ms: float, now_ms: float) -> bool:
+        # Half of the time after which a partition is idle: the source may have read it a while before it came here.
+        return now_ms - at_ms > self._config.window.idle_after_ms / 2
 
     def _lateness_ms(self, topic: str) -> int:
         if topic not in self._lateness:

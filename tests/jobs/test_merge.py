@@ -25,10 +25,10 @@ class Clock:
     """A wall clock that goes when it is told to."""
 
     def __init__(self) -> None:
-        self.now_s = 0.0
+        self.now_ms = 1_000 * SIZE_MS
 
     def __call__(self) -> float:
-        return self.now_s
+        return self.now_ms
 
 
 @pytest.fixture
@@ -49,10 +49,8 @@ def samples(window_ms: int, body: str = "b", shard: int = 0, points: int = 1, me
     return Frame("samples", shard, window_ms, messages, points, "", body)
 
 
-def settle(merger: Merger, *places: tuple[str, int], ms: int = 0) -> None:
-    """Partitions that have spoken before, all of the same time."""
-    merger.merge([message(ms, topic=topic, partition=partition) for topic, partition in places], [[] for _ in places])
-    merger.merge([message(ms, topic=topic, partition=partition) for topic, partition in places], [[] for _ in places])
+def unsure(window_ms: int, body: str = "b") -> Frame:
+    return samples(window_ms, body)._replace(kind="unsure")
 
 
 def test_blocks_of_a_shard_and_window_are_one_frame_on_the_first_message_of_their_topic(merger: Merger) -> None:
@@ -78,14 +76,11 @@ def test_what_is_no_block_stays_with_its_message(merger: Merger) -> None:
 
 @pytest.mark.parametrize(("promised_ms", "stays"), [(SIZE_MS - 1, False), (SIZE_MS, True)])
 def test_a_block_that_may_be_late_stays_with_its_message(merger: Merger, promised_ms: int, stays: bool) -> None:
-    settle(merger, ("t", 0))
-    late = message(promised_ms + LATENESS_MS, 1)
-    found = merger.merge([message(0), late], [[], [samples(0)]])
-    assert found == ([[], [samples(0)]] if stays else [[samples(0)], []])
+    found = merger.merge([message(0), message(promised_ms + LATENESS_MS, 1)], [[], [samples(0)]])
+    assert found == ([[], [unsure(0)]] if stays else [[samples(0)], []])
 
 
 def test_a_partition_is_judged_by_its_own_promise(merger: Merger) -> None:
-    settle(merger, ("t", 0), ("t", 1))
     ahead = message(10 * SIZE_MS, 1, partition=0)
     merger.merge([ahead], [[]])
     found = merger.merge([ahead, message(10, 1, partition=1)], [[], [samples(0)]])
@@ -93,29 +88,40 @@ def test_a_partition_is_judged_by_its_own_promise(merger: Merger) -> None:
 
 
 def test_a_promise_is_not_taken_back(merger: Merger) -> None:
-    settle(merger, ("t", 0), ms=10 * SIZE_MS)
+    merger.merge([message(10 * SIZE_MS)], [[]])
     found = merger.merge([message(10 * SIZE_MS), message(0, 1)], [[], [samples(0)]])
-    assert found == [[], [samples(0)]]
+    assert found == [[], [unsure(0)]]
 
 
-def test_a_partition_that_was_silent_is_judged_by_the_furthest_until_it_has_caught_up(
-    merger: Merger, clock: Clock
+@pytest.mark.parametrize("spoke", [True, False], ids=["spoke before", "never spoke"])
+def test_a_partition_that_was_silent_is_unsure_until_it_has_caught_up_with_one_that_was_not(
+    merger: Merger, clock: Clock, spoke: bool
 ) -> None:
-    settle(merger, ("t", 0), ("t", 1))
-    clock.now_s = IDLE_MS / 2000 + 1  # time enough to have been set idle, allowing for a clock that is read late
+    if spoke:
+        merger.merge([message(0, partition=1)], [[]])
+    clock.now_ms += IDLE_MS // 4
+    merger.merge([message(0, partition=0)], [[]])
+    clock.now_ms += IDLE_MS // 4 + 1  # the one has been silent for more than half of what makes it idle
     ahead, back = message(10 * SIZE_MS, 1, partition=0), message(10, 1, partition=1)
-    assert merger.merge([ahead, back], [[], [samples(0)]]) == [[], [samples(0)]]
-    assert merger.merge([ahead, back], [[], [samples(0)]]) == [[], [samples(0)]]
-    caught_up = message(10 * SIZE_MS, 2, partition=1)
+    assert merger.merge([ahead, back], [[], [samples(0)]]) == [[], [unsure(0)]]
+    almost = message(10 * SIZE_MS - 1, 2, partition=1)
+    assert merger.merge([ahead, almost], [[], [samples(20 * SIZE_MS)]]) == [[], [unsure(20 * SIZE_MS)]]
+    caught_up = message(10 * SIZE_MS, 3, partition=1)
     assert merger.merge([ahead, caught_up], [[], [samples(10 * SIZE_MS)]]) == [[samples(10 * SIZE_MS)], []]
-    merger.merge([message(20 * SIZE_MS, 2, partition=0)], [[]])
-    later = message(10 * SIZE_MS, 3, partition=1)
-    assert merger.merge([ahead, later], [[], [samples(10 * SIZE_MS)]]) == [[samples(10 * SIZE_MS)], []]
+
+
+def test_where_all_were_silent_others_elsewhere_may_be_as_far_as_the_clock(merger: Merger, clock: Clock) -> None:
+    merger.merge([message(0)], [[]])
+    clock.now_ms += IDLE_MS
+    window = clock.now_ms + 10 * SIZE_MS
+    assert merger.merge([message(10 * SIZE_MS)], [[samples(window)]]) == [[unsure(window)]]
+    now = message(clock.now_ms + CONFIG.window.max_skew_ms + LATENESS_MS)
+    assert merger.merge([now], [[samples(window)]]) == [[samples(window)]]
 
 
 def test_a_topic_that_nobody_configured_promises_its_own_time(merger: Merger) -> None:
     other = message(SIZE_MS, topic="nobody's")
-    assert merger.merge([other, other], [[], [samples(0)]]) == [[], [samples(0)]]
+    assert merger.merge([other, other], [[], [samples(0)]]) == [[], [unsure(0)]]
 
 
 FRAMES = st.lists(
