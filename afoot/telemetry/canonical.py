@@ -147,8 +147,11 @@ def _change(item: Mapping[str, Any], cache: LabelCache) -> InventoryChange:
     op = item["op"]
     time_ms = integer(item["time_ms"], "time_ms")
     epoch_ns(time_ms, 1_000, "time_ms")
+    reading = _given(item, "reading", "")
+    if reading not in ("", "first", "next", "last"):
+        raise Malformed(f"reading is {shown(reading)}; allowed are first, next, last and nothing")
     if op == "heartbeat":
-        return heartbeat(time_ms)
+        return heartbeat(time_ms, reading)
     table = table_of(item["table"])
     if op == "truncate":
         return InventoryChange(table, "truncate", (), None, time_ms)
@@ -158,13 +161,17 @@ def _change(item: Mapping[str, Any], cache: LabelCache) -> InventoryChange:
             raise Malformed(f"key is {shown(key)}; an array of {', '.join(TABLES[table]) or 'nothing'} is expected")
         return removed(table, dict(zip(TABLES[table], key, strict=True)), time_ms)
     if op == "upsert":
+        sent = item.get("reading_rows")
+        rows = None if sent is None else count(sent, "reading_rows")
+        if reading and rows == 0:
+            return InventoryChange(table, "upsert", (), None, time_ms, True, reading, 0)
         row = item["row"]
         if type(row) is not dict:
             raise Malformed(f"row is {shown(row)}; an object of columns is expected")
         snapshot = _given(item, "snapshot", False)
         if type(snapshot) is not bool:
             raise Malformed(f"snapshot is {shown(snapshot)}; true or false is expected")
-        return upserted(table, row, time_ms, snapshot)
+        return upserted(table, row, time_ms, snapshot)._replace(reading=reading, reading_rows=rows)
     raise Malformed(f"op is {shown(op)}; allowed are upsert, delete, truncate, heartbeat")
 
 

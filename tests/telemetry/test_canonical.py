@@ -141,6 +141,25 @@ def test_inventory_operations() -> None:
     assert rows("avro", avro(array("inventory_change"), full), "inventory") == expected
 
 
+def test_readings_of_whole_tables() -> None:
+    ms = 1_795_231_028_961
+    sent = [
+        {**CHANGE, "reading": "first"},
+        {**CHANGE, "reading": "last", "reading_rows": 2},
+        {"table": "schedule", "op": "upsert", "time_ms": ms, "snapshot": True, "reading": "last", "reading_rows": 0},
+        {"op": "heartbeat", "time_ms": ms, "reading": "last"},
+    ]
+    expected = [
+        CHANGE_ROW._replace(reading="first"),
+        CHANGE_ROW._replace(reading="last", reading_rows=2),
+        InventoryChange("schedule", "upsert", (), None, ms, True, "last", 0),
+        InventoryChange("heartbeat", "heartbeat", (), None, ms, reading="last"),
+    ]
+    assert rows("json", as_json(sent), "inventory") == expected
+    full = [{"key": [], "row": None, "table": "heartbeat", "snapshot": False, **change} for change in sent]
+    assert rows("avro", avro(array("inventory_change"), full), "inventory") == expected
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [

@@ -71,7 +71,18 @@ CHANGE = {"table": "entity", "op": "upsert", "row": {"id": "vm:a", "attributes":
         ),
         ("log_record", LOG, [{"time_ns": "now"}, {"time_ns": 0}, {"body": None}, {"labels": []}]),
         ("flow_record", FLOW, [{"bytes": -1}, {"packets": None}, {"source_address": ""}, {"start_ns": 0}]),
-        ("inventory_change", CHANGE, [{"op": "replace"}, {"table": "pods"}, {"time_ms": 0}, {"row": []}]),
+        (
+            "inventory_change",
+            CHANGE,
+            [
+                {"op": "replace"},
+                {"table": "pods"},
+                {"time_ms": 0},
+                {"row": []},
+                {"reading": "middle"},
+                {"reading_rows": -1},
+            ],
+        ),
     ],
 )
 def test_the_decoder_and_the_json_schema_agree(name: str, good: dict[str, Any], changes: list[dict[str, Any]]) -> None:
