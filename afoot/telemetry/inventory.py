@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -48,6 +49,9 @@ def upserted(table: str, row: Mapping[str, Any], time_ms: int, snapshot: bool) -
             raise Refused(f"{table}.{column} is {shown(value)}; text is expected")
     if "attributes" in columns:
         columns["attributes"] = _attributes(columns["attributes"])
+    for column, value in columns.items():
+        if type(value) is not str:
+            _check_json(value, f"{table}.{column}")
     return InventoryChange(table, "upsert", key_of(table, columns), columns, time_ms, snapshot)
 
 
@@ -78,6 +82,19 @@ def _key_text(table: str, column: str, value: Any) -> str:
     if type(value) is not str or not value or len(value) > limits.NAME_CHARS:
         raise Refused(f"{table}.{column}, of the primary key, is {shown(value)}; text is expected")
     return value
+
+
+def _check_json(value: Any, what: str, depth: int = 0) -> None:
+    """Refused unless a value is what any reader of JSON takes: changes go on through the job as JSON."""
+    if depth > limits.DEPTH:
+        raise Refused(f"{what} is nested over {limits.DEPTH} deep")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise Refused(f"{what} is {value}; finite numbers only")
+    if isinstance(value, int) and value.bit_length() > 64:
+        raise Refused(f"{what} is {shown(value)}; 64 bits are allowed")
+    if isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            _check_json(item, what, depth + 1)
 
 
 def _attributes(value: Any) -> Any:

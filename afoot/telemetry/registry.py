@@ -1,4 +1,4 @@
-"""A schema registry by Confluent's REST interface (Apicurio and Karapace have it too), and its message header."""
+"""A schema registry by Confluent's REST interface (Apicurio and Karapace have it too), and its messages in Avro."""
 
 from __future__ import annotations
 
@@ -7,20 +7,24 @@ import json
 import os
 import urllib.error
 import urllib.request
+from typing import Any
+
+import fastavro
 
 from afoot.errors import AfootError, DecodeError, UsageError
 
-_HEADER = 5
+HEADER = 5  # a zero byte, and the schema's id in four
 _TIMEOUT_S = 10
+_NO_SCHEMA = (ValueError, LookupError, TypeError, AttributeError, RecursionError)  # of JSON that is none
 _CREDENTIALS = "SCHEMA_REGISTRY_BASIC_AUTH_USER_INFO"  # user:password, under the name that other clients use
 
 
 def schema_id(value: bytes, format_name: str) -> int:
     """The schema's id from a message's header: a zero byte and four of the id."""
-    if len(value) < _HEADER or value[0] != 0:
+    if len(value) < HEADER or value[0] != 0:
         found = f"begins with 0x{value[0]:02x}" if value else "is empty"
         raise DecodeError(f"{format_name}: the message {found}; a zero byte and the schema's id in four are expected")
-    return int.from_bytes(value[1:_HEADER], "big")
+    return int.from_bytes(value[1:HEADER], "big")
 
 
 class Registry:
@@ -47,3 +51,25 @@ class Registry:
                 raise AfootError(f"registry {self._url}: status {error.code} for schema {number}") from None
         except (OSError, ValueError, LookupError, TypeError) as error:
             raise AfootError(f"registry {self._url} gave no schema {number}: {error}") from None
+
+
+class Schemas:
+    """The Avro schemas of a format's messages; remembers them, which never change under their id."""
+
+    def __init__(self, url: str, format_name: str) -> None:
+        self._registry = Registry(url)
+        self._format = format_name
+        self._known: dict[int, Any] = {}
+
+    def of(self, value: bytes) -> Any:
+        """The parsed schema of a message; DecodeError if its header names none that is to be had."""
+        number = schema_id(value, self._format)
+        if number not in self._known:
+            try:
+                self._known[number] = fastavro.parse_schema(json.loads(self._registry.schema(number)))
+            except DecodeError as error:
+                raise DecodeError(f"{self._format}: {error}") from None
+            except (fastavro.schema.SchemaParseException, fastavro.schema.UnknownType, *_NO_SCHEMA) as error:
+                reason = f"schema {number} of the registry is not an Avro schema: {error}"
+                raise DecodeError(f"{self._format}: {reason}") from None
+        return self._known[number]

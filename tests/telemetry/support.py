@@ -71,3 +71,18 @@ def values(points: list[Any]) -> dict[tuple[str, str], float]:
     """Points as their values by name and labels."""
     assert all(isinstance(point, MetricPoint) for point in points)
     return {(point.name, point.labels.text): point.value for point in points}
+
+
+class Registry:
+    """A registry that knows what a test puts into `schemas`; counts what it is asked."""
+
+    def __init__(self) -> None:
+        self.schemas: dict[int, str] = {}
+        self.asked: list[str] = []
+        self.authorization: str | None = None
+        self.url = ""
+
+
+def framed(number: int, value: bytes) -> bytes:
+    """A message with a schema registry's header."""
+    return b"\x00" + number.to_bytes(4, "big") + value

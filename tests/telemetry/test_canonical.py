@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import http.server
 import io
 import json
 import math
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import fastavro
@@ -19,7 +17,7 @@ import schemas
 from afoot.errors import AfootError, DecodeError, UsageError
 from afoot.telemetry import avro_points, formats, limits
 from afoot.telemetry.rows import Decoded, FlowRecord, InventoryChange, Labels, LogRecord, MetricPoint, Stats
-from tests.telemetry.support import as_json, dead, decode, labels, message, rows, steady
+from tests.telemetry.support import Registry, as_json, dead, decode, framed, labels, message, rows, steady
 
 TIME = 1_795_231_028_961_102_154
 POINT = {
@@ -376,49 +374,6 @@ def test_changed_bytes_end_as_rows_or_reasons(data: st.DataObject) -> None:
 
 
 # ---- with a schema registry ----------------------------------------------------------------------------------------
-
-
-class Registry:
-    """A registry that knows what a test puts into `schemas`; counts what it is asked."""
-
-    def __init__(self) -> None:
-        self.schemas: dict[int, str] = {}
-        self.asked: list[str] = []
-        self.authorization: str | None = None
-        self.url = ""
-
-
-@pytest.fixture
-def registry() -> Iterator[Registry]:
-    known = Registry()
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            known.asked.append(self.path)
-            known.authorization = self.headers["Authorization"]
-            number = int(self.path.rpartition("/")[2])
-            status = 503 if number == 503 else 200 if number in known.schemas else 404
-            body = json.dumps({"schema": known.schemas.get(number, "")}).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    known.url = f"http://127.0.0.1:{server.server_address[1]}/apis/ccompat/v7/"
-    yield known
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-def framed(number: int, value: bytes) -> bytes:
-    return b"\x00" + number.to_bytes(4, "big") + value
 
 
 @pytest.mark.parametrize(("kind", "name", "sent", "row"), KINDS)

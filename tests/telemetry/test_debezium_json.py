@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import pytest
@@ -44,6 +45,13 @@ def message(value: Any, key: Any = None, topic: str = "inventory") -> Message:
 def envelope(op: str, table: str, row: Any = None, **changes: Any) -> dict[str, Any]:
     source = {"connector": "postgresql", "ts_ms": MS, "schema": "inventory", "table": table, "snapshot": "false"}
     return {"before": None, "after": row, "source": source, "op": op, "ts_ms": MS + 200, **changes}
+
+
+def nested(depth: int) -> list[Any]:
+    found: list[Any] = []
+    for _ in range(depth):
+        found = [found]
+    return found
 
 
 ENTITY: dict[str, Any] = {
@@ -408,6 +416,12 @@ def test_ids_with_quotes_line_ends_and_html_arrive_as_they_are() -> None:
             envelope("c", "entity", {**ENTITY, "attributes": "[]"}),
             "entity.attributes is an array; an object is expected",
         ),
+        (
+            envelope("c", "entity", {**ENTITY, "attributes": {"x": [math.nan]}}),
+            "entity.attributes is nan; finite numbers",
+        ),
+        (envelope("c", "entity", {**ENTITY, "size": math.inf}), "entity.size is inf; finite numbers only"),
+        (envelope("c", "entity", {**ENTITY, "deep": nested(65)}), "entity.deep is nested over 64 deep"),
         ({**ENTITY, "__source_table": "entity"}, "__source_ts_ms is missing; add.fields="),
         ({**ENTITY, "__source_table": "entity", "__source_ts_ms": MS, "__op": "z"}, "__op is 'z'"),
         ({"status": "BEGIN", "id": "5:1"}, "nothing says which table"),

@@ -10,6 +10,7 @@ import gzip
 import json
 import math
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 
 from afoot.errors import DecodeError
 from afoot.telemetry import formats, limits
+from afoot.telemetry.registry import Registry
 from afoot.telemetry.rows import Decoded, FlowRecord, InventoryChange, LogRecord, Message, MetricPoint
 from tests.telemetry.support import RECORD_MS, rows
 
@@ -32,12 +34,17 @@ ROW_TYPES: dict[str, Any] = {
 
 
 class Example(NamedTuple):
-    """A message of a format's page, and the rows that the page says it is, as the format json has them."""
+    """A message of a format's page, and the rows that the page says it is, as the format json has them.
+
+    A page whose format has a registry's schemas shows these, by id, and the message's key in bytes.
+    """
 
     name: str
     kind: str
     value: bytes
     rows: bytes
+    key: bytes | None
+    schemas: dict[int, str]
 
 
 def example(name: str) -> Example:
@@ -45,22 +52,48 @@ def example(name: str) -> Example:
     blocks = re.findall(r"^```(json|text|hex) (\w+)\n(.*?)\n```$", page, re.DOTALL | re.MULTILINE)
     (syntax, kind, sent), (_, expected_kind, expected) = blocks
     assert expected_kind == "rows"
-    return Example(name, kind, bytes.fromhex(sent) if syntax == "hex" else sent.encode(), expected.encode())
+    key = re.search(r"^```hex-key\n(.*?)\n```$", page, re.DOTALL | re.MULTILINE)
+    schemas = re.findall(r"^```json-schema-(\d+)\n(.*?)\n```$", page, re.DOTALL | re.MULTILINE)
+    return Example(
+        name,
+        kind,
+        bytes.fromhex(sent) if syntax == "hex" else sent.encode(),
+        expected.encode(),
+        bytes.fromhex(key[1]) if key else None,
+        {int(number): text for number, text in schemas},
+    )
 
 
 EXAMPLES = {name: example(name) for name in formats.names()}
 TOPICS = {"jdbc_json": "jdbc.entity"}
+REGISTRY = "http://registry"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def registry() -> Iterator[None]:
+    """A registry that has the schemas of the pages."""
+    known = {number: text for page in EXAMPLES.values() for number, text in page.schemas.items()}
+
+    def schema(self: Registry, number: int) -> str:
+        if number not in known:
+            raise DecodeError(f"schema {number} is not in the registry")
+        return known[number]
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Registry, "schema", schema)
+        yield
 
 
 def message(name: str, value: bytes | None) -> Message:
-    key = b'{"id": "vm:backup"}' if name == "debezium_json" else None
+    key = b'{"id": "vm:backup"}' if name == "debezium_json" else EXAMPLES[name].key
     return Message(TOPICS.get(name, "topic"), 0, 7, RECORD_MS, key, value)
 
 
 def decoded(name: str, value: bytes | None, kind: str | None = None) -> Decoded | DecodeError:
     """What a fresh decoder makes of a message: rows and reasons, or the reason why there are none."""
     try:
-        return formats.decoder(name, kind or EXAMPLES[name].kind)(message(name, value))
+        options = {"registry": REGISTRY} if EXAMPLES[name].schemas else {}
+        return formats.decoder(name, kind or EXAMPLES[name].kind, options)(message(name, value))
     except DecodeError as error:
         return error
 

@@ -9,7 +9,6 @@ others may be added. Without one the schema is that of schemas/, and the option 
 from __future__ import annotations
 
 import io
-import json
 from typing import Any
 
 import fastavro
@@ -28,7 +27,6 @@ OPTIONS = {
     "registry": "URL of a schema registry: messages then begin with the id of their schema",
 }
 _FORMAT = "avro"
-_HEADER = 5
 _CAUGHT = (ValueError, EOFError, LookupError, TypeError, OverflowError, AttributeError, MemoryError, RecursionError)
 
 
@@ -38,7 +36,7 @@ def make(kind: str, options: dict[str, str]) -> Decoder:
     if holds not in ("rows", "row"):
         raise UsageError(f"format {_FORMAT!r}: message is {holds!r}; allowed are rows, row")
     if "registry" in options:
-        return _Registered(kind, registry.Registry(options["registry"])).decode
+        return _registered(kind, options["registry"])
     if kind == "metrics":
         points = avro_points.Reader(_FORMAT)
         return lambda message: points.decode(received(message, _FORMAT), many=holds == "rows")
@@ -47,31 +45,18 @@ def make(kind: str, options: dict[str, str]) -> Decoder:
     return lambda message: read(_items(received(message, _FORMAT), schema, holds == "rows"), _FORMAT)
 
 
-class _Registered:
-    """Decodes messages that name their schema; remembers the schemas, which never change under their id."""
+def _registered(kind: str, url: str) -> Decoder:
+    """The decoder of messages that name their schema: that of a row, or of an array of rows."""
+    source = registry.Schemas(url, _FORMAT)
+    read = canonical.reader(kind)
 
-    def __init__(self, kind: str, source: registry.Registry) -> None:
-        self._source = source
-        self._read = canonical.reader(kind)
-        self._schemas: dict[int, tuple[Any, bool]] = {}
-
-    def decode(self, message: Message) -> Decoded:
+    def decode(message: Message) -> Decoded:
         value = received(message, _FORMAT)
-        schema_id = registry.schema_id(value, _FORMAT)
-        if schema_id not in self._schemas:
-            self._schemas[schema_id] = _row_schema(self._source.schema(schema_id), schema_id)
-        schema, many = self._schemas[schema_id]
-        return self._read(_items(value[_HEADER:], schema, many), _FORMAT)
+        schema = source.of(value)
+        many = isinstance(schema, dict) and schema.get("type") == "array"
+        return read(_items(value[registry.HEADER :], schema["items"] if many else schema, many), _FORMAT)
 
-
-def _row_schema(text: str, schema_id: int) -> tuple[Any, bool]:
-    """The schema of a row, and whether a message holds an array of it."""
-    try:
-        found: Any = fastavro.parse_schema(json.loads(text))
-    except (fastavro.schema.SchemaParseException, fastavro.schema.UnknownType, ValueError) as error:
-        raise DecodeError(f"{_FORMAT}: schema {schema_id} of the registry is not an Avro schema: {error}") from None
-    many = isinstance(found, dict) and found.get("type") == "array"
-    return (found["items"] if many else found), many
+    return decode
 
 
 def _items(value: bytes, schema: Any, many: bool) -> list[Any]:
