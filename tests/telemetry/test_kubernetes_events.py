@@ -80,8 +80,53 @@ def test_events_of_a_list_and_of_other_objects() -> None:
     assert (node.time_ns, node.labels.mapping["host.name"]) == (1_554_141_513_000_000_000, "x")
 
 
+OF_EVENTS_V1: dict[str, Any] = {
+    "apiVersion": "events.k8s.io/v1",
+    "kind": "Event",
+    "metadata": {"name": "tm-0.17e", "namespace": "streaming", "creationTimestamp": "2019-04-01T17:50:00Z"},
+    "eventTime": "2019-04-01T17:58:33.598656Z",
+    "reportingController": "default-scheduler",
+    "reportingInstance": "default-scheduler-master-0",
+    "action": "Scheduling",
+    "reason": "FailedScheduling",
+    "regarding": {"kind": "Pod", "namespace": "streaming", "name": "tm-0", "apiVersion": "v1"},
+    "note": "0/3 nodes are available",
+    "type": "Warning",
+    "deprecatedSource": {},
+}
+OF_TM_0 = {"namespace": "streaming", "pod": "tm-0", "k8s__object__kind": "Pod", "k8s__object__name": "tm-0"}
+
+
+def test_an_event_of_the_newer_interface() -> None:
+    expected = labels(**OF_TM_0, k8s__event__reason="FailedScheduling")
+    assert rows("kubernetes_events", as_json(OF_EVENTS_V1)) == [
+        LogRecord(TIME, "Warning", "0/3 nodes are available", expected)
+    ]
+    repeated = {**OF_EVENTS_V1, "series": {"count": 7, "lastObservedTime": "2019-04-01T18:00:00.000001Z"}}
+    (found,) = rows("kubernetes_events", as_json({"type": "MODIFIED", "object": repeated}))
+    assert found.time_ns == 1_554_141_600_000_001_000
+
+
+def test_an_event_of_an_older_client_through_the_newer_interface() -> None:
+    # The kubelet writes core/v1; asked for as events.k8s.io/v1, it has its times under deprecated names.
+    event = {
+        **OF_EVENTS_V1,
+        "eventTime": None,
+        "reason": "BackOff",
+        "deprecatedSource": {"component": "kubelet", "host": "node-1"},
+        "deprecatedFirstTimestamp": "2019-04-01T17:00:00Z",
+        "deprecatedLastTimestamp": "2019-04-01T17:58:33Z",
+        "deprecatedCount": 4,
+    }
+    (found,) = rows("kubernetes_events", as_json(event))
+    assert found.time_ns == 1_554_141_513_000_000_000
+    assert found.labels == labels(**OF_TM_0, k8s__event__reason="BackOff", host__name="node-1")
+
+
 def test_what_is_no_event() -> None:
-    assert "involvedObject is missing; a core/v1 Event is expected" in dead("kubernetes_events", b'{"kind": "Pod"}')
+    assert "involvedObject is missing; an Event of core/v1 or events.k8s.io/v1 is expected" in dead(
+        "kubernetes_events", b'{"kind": "Pod"}'
+    )
     assert "found 5" in dead("kubernetes_events", b"[5]")
 
 

@@ -1,6 +1,7 @@
 """Kubernetes Events as log records: bare, as a list, as a watch's {"type", "object"}, or as Fluent Bit sends them.
 
-The time is lastTimestamp, else series.lastObservedTime, else eventTime, else metadata.creationTimestamp. An event that
+They are of core/v1 or of events.k8s.io/v1, which names some fields otherwise. The time is lastTimestamp
+(deprecatedLastTimestamp), else series.lastObservedTime, else eventTime, else metadata.creationTimestamp. An event that
 was DELETED has only expired, so it gives no row; each other change of an event is a record.
 """
 
@@ -21,17 +22,12 @@ OPTIONS: dict[str, str] = {}
 _FORMAT = "kubernetes_events"
 _TIMES = (
     ("lastTimestamp",),
+    ("deprecatedLastTimestamp",),
     ("series", "lastObservedTime"),
     ("eventTime",),
     ("metadata", "creationTimestamp"),
 )
-_LABELS = {
-    "namespace": ("involvedObject", "namespace"),
-    "k8s.object.kind": ("involvedObject", "kind"),
-    "k8s.object.name": ("involvedObject", "name"),
-    "k8s.event.reason": ("reason",),
-    "host.name": ("source", "host"),
-}
+_OBJECTS = "involvedObject", "regarding"  # what an event is about, in core/v1 and in events.k8s.io/v1
 _BY_KIND = {"Pod": "pod", "Deployment": "deployment", "Node": "host.name", "Ingress": "ingress"}
 
 
@@ -45,21 +41,33 @@ def make(kind: str, options: dict[str, str]) -> Decoder:
             event = sent["object"]
             if sent.get("type") == "DELETED":
                 return None
-        if not isinstance(event.get("involvedObject"), dict):
-            raise Malformed("involvedObject is missing; a core/v1 Event is expected")
-        own = _BY_KIND.get(label(event["involvedObject"].get("kind")))
-        paths = {**_LABELS, own: ("involvedObject", "name")} if own else _LABELS
+        about = next((name for name in _OBJECTS if isinstance(event.get(name), dict)), None)
+        if about is None:
+            raise Malformed(f"{_OBJECTS[0]} is missing; an Event of core/v1 or events.k8s.io/v1 is expected")
+        text = event["note" if about == "regarding" else "message"]
         return LogRecord(
             rfc3339_ns(logs.first(event, *_TIMES), "lastTimestamp"),
             short(event.get("type"), "type"),
-            body(label(event["message"])),
-            logs.labels(event, paths, cache),
+            body(label(text)),
+            logs.labels(event, _paths(event, about), cache),
         )
 
     def decode(message: Message) -> Decoded:
         return each(_events(documents(message, _FORMAT)), _FORMAT, "event", read)
 
     return decode
+
+
+def _paths(event: dict[str, Any], about: str) -> dict[str, logs.Path]:
+    own = _BY_KIND.get(label(event[about].get("kind")))
+    paths: dict[str, logs.Path] = {
+        "namespace": (about, "namespace"),
+        "k8s.object.kind": (about, "kind"),
+        "k8s.object.name": (about, "name"),
+        "k8s.event.reason": ("reason",),
+        "host.name": ("source" if about == "involvedObject" else "deprecatedSource", "host"),
+    }
+    return {**paths, own: (about, "name")} if own else paths
 
 
 def _events(found: list[Any]) -> list[Any]:
