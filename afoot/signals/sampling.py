@@ -9,14 +9,23 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
-from numpy.typing import NDArray
 
 from afoot.catalogue.model import Catalogue, How, Source
 from afoot.errors import DecodeError
 from afoot.signals import blocks
-from afoot.signals.blocks import CUMULATIVE, DELTA, DERIVED, EVENT, GAUGE, Ints
+from afoot.signals.blocks import CUMULATIVE, DELTA, DERIVED, EVENT, GAUGE, Floats, Ints
 from afoot.signals.identity import identity, shard_of
-from afoot.telemetry.rows import Decoded, FlowRecord, InventoryChange, Labels, LogRecord, Message, MetricPoint, Stats
+from afoot.telemetry.rows import (
+    Decoded,
+    FlowRecord,
+    InventoryChange,
+    Labels,
+    LogRecord,
+    Message,
+    MetricPoint,
+    Points,
+    Stats,
+)
 
 UNASKED = -1  # of a series that no signal asks for
 UNKNOWN = -2  # of a series not met before
@@ -77,6 +86,8 @@ class Sampler:
         self._shard: Ints = np.empty(1024, np.int64)
         self._defined: Ints = np.empty(1024, np.int64)  # the window that a series was last defined for
         self._events: dict[tuple[str, int, int], int] = {}
+        self._shapes: dict[int, _Shape] = {}  # by id(heads), which _Shape holds on to
+        self._shaped = 0  # series in these
 
     def read(self, message: Message, decode: Callable[[Message], Decoded]) -> list[Frame]:
         """The frames of a message as received: decoded, or dead with the decoder's reason."""
@@ -102,7 +113,7 @@ class Sampler:
         found: list[list[Frame]] = []
         for number, (message, decoded) in enumerate(pairs):
             found.append(self._take(number, message, decoded, gathered))
-        if gathered.index:
+        if gathered.index or gathered.columns:
             self._blocks(pairs, gathered, found)
         return [
             [frame._replace(messages=1) if place == 0 else frame for place, frame in enumerate(frames)]
@@ -121,10 +132,12 @@ class Sampler:
             refused[reason] = refused.get(reason, 0) + 1
         unasked: dict[str, int] = {}
         frames: list[Frame] = []
-        kinds = set(map(type, rows))
+        kinds = {MetricPoint} if type(rows) is Points else set(map(type, rows))
         for kind in sorted(kinds, key=lambda kind: kind.__name__):
-            some: list[Any] = rows if len(kinds) == 1 else [row for row in rows if type(row) is kind]
-            if kind is MetricPoint:
+            some: Sequence[Any] = rows if len(kinds) == 1 else [row for row in rows if type(row) is kind]
+            if type(some) is Points and self._columns(number, message, some, gathered, unasked):
+                pass
+            elif kind is MetricPoint:
                 self._points(message, some, gathered, refused, unasked)
             elif kind is LogRecord:
                 self._logs(message, some, gathered, refused, unasked)
@@ -182,6 +195,40 @@ class Sampler:
         gathered.times += times
         gathered.slots += times
         gathered.values += values
+
+    def _columns(
+        self, number: int, message: Message, points: Points, gathered: _Gathered, unasked: dict[str, int]
+    ) -> bool:
+        """Gather the points of a known shape; whether none of them is to be refused, which is told point by point."""
+        if int(points.time_ns.max()) > (message.timestamp_ms + self.max_skew_ms) * NS:
+            return False
+        shape = self._shapes.get(id(points.heads))
+        if shape is None:
+            if self._shaped > self.cache_series:
+                self._shapes.clear()
+                self._shaped = 0
+            shape = self._shapes[id(points.heads)] = self._shape(points.heads)
+            self._shaped += len(points.heads)
+        unasked.update(shape.unasked)
+        if len(shape.series):
+            times, values = points.time_ns, points.value
+            if shape.unasked:
+                times, values = times[shape.kept], values[shape.kept]
+            gathered.columns.append((number, shape.series, times, values))
+        return True
+
+    def _shape(self, heads: tuple[MetricPoint, ...]) -> _Shape:
+        index: list[int] = []
+        kept: list[int] = []
+        unasked: dict[str, int] = {}
+        for place, head in enumerate(heads):
+            at = self._meet(head)
+            if at < 0:
+                unasked[head.name] = unasked.get(head.name, 0) + 1
+            else:
+                index.append(at)
+                kept.append(place)
+        return _Shape(heads, np.array(index, np.int64), np.array(kept, np.int64), unasked)
 
     def _read_stats(
         self, rows: Sequence[MetricPoint], index: list[int], values: list[float], unasked: dict[str, int]
@@ -329,11 +376,20 @@ class Sampler:
 
     def _blocks(self, pairs: Sequence[tuple[Message, Decoded]], gathered: _Gathered, found: list[list[Frame]]) -> None:
         """Cut what was gathered into blocks by message, window and shard."""
-        index: NDArray[np.int64] = np.array(gathered.index, np.int64)
-        window = np.array(gathered.times, np.int64) // (self.window_ms * NS)
+        columns = gathered.columns
+        index: Ints = np.concatenate([np.array(gathered.index, np.int64), *(found for _, found, _, _ in columns)])
+        times: Ints = np.concatenate([np.array(gathered.times, np.int64), *(found for _, _, found, _ in columns)])
+        slots: Ints = np.concatenate([np.array(gathered.slots, np.int64), *(found for _, _, found, _ in columns)])
+        values = np.concatenate([np.array(gathered.values, np.float64), *(found for _, _, _, found in columns)])
+        window = times // (self.window_ms * NS)
         shard = self._shard[index]
         ends = np.array(gathered.ends, np.int64)
-        message = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=0))
+        message = np.concatenate(
+            [
+                np.repeat(np.arange(len(ends)), np.diff(ends, prepend=0)),
+                np.repeat([number for number, *_ in columns], [len(found) for _, found, _, _ in columns]),
+            ]
+        ).astype(np.int64)
         weight = np.ones(len(index), np.int64)
         weight[gathered.derived] = 0
         first = int(window.min())
@@ -342,8 +398,8 @@ class Sampler:
         index, window, place = index[order], window[order], place[order]
         words = np.empty((len(index), 3), np.int64)
         words[:, 0] = self._ids[index]
-        words[:, 1] = np.array(gathered.slots, np.int64)[order]
-        words[:, 2] = np.array(gathered.values, np.float64)[order].view(np.int64)
+        words[:, 1] = slots[order]
+        words[:, 2] = values[order].view(np.int64)
         text = blocks.encode_records(words)
         starts = np.append(0, np.flatnonzero(place[1:] != place[:-1]) + 1)
         stops = np.append(starts[1:], len(index))
@@ -355,7 +411,7 @@ class Sampler:
         head_text = blocks.encode_records(heads)
         definitions = self._to_define(index, window, starts)
         chars = blocks.RECORD_CHARS
-        columns = (
+        of_blocks = (
             numbers,
             (starts * chars).tolist(),
             (stops * chars).tolist(),
@@ -363,7 +419,7 @@ class Sampler:
             (window[starts] * self.window_ms).tolist(),
             np.add.reduceat(weight[order], starts).tolist(),
         )
-        for at, (number, begin, end, where, start_ms, points) in enumerate(zip(*columns, strict=True)):
+        for at, (number, begin, end, where, start_ms, points) in enumerate(zip(*of_blocks, strict=True)):
             body = blocks.prefix(pairs[number][0].topic) + head_text[at * chars : (at + 1) * chars] + text[begin:end]
             if at in definitions:
                 body += "".join(definitions[at])
@@ -385,10 +441,19 @@ class Sampler:
         return found
 
 
-class _Gathered:
-    """The samples of a batch: parallel lists, and where each message's end."""
+class _Shape(NamedTuple):
+    """What is known of a message's series, by the points that stand for them."""
 
-    __slots__ = ("derived", "ends", "index", "slots", "times", "values")
+    heads: tuple[MetricPoint, ...]
+    series: Ints  # indices of those that a signal asks for
+    kept: Ints  # their places in the message
+    unasked: dict[str, int]  # of the others by metric name
+
+
+class _Gathered:
+    """The samples of a batch: parallel lists, and where each message's end; and those of known shapes, as columns."""
+
+    __slots__ = ("columns", "derived", "ends", "index", "slots", "times", "values")
 
     def __init__(self) -> None:
         self.index: list[int] = []
@@ -397,6 +462,7 @@ class _Gathered:
         self.values: list[float] = []
         self.derived: list[int] = []  # positions that the books count elsewhere
         self.ends: list[int] = []
+        self.columns: list[tuple[int, Ints, Ints, Floats]] = []  # message, series, times, values
 
 
 def _mode(source: Source, point: MetricPoint) -> int | None:

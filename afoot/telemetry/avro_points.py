@@ -3,11 +3,16 @@
 The schema puts what names a series first, and senders send their series in the same order again and again. So each
 series remembers its bytes and the series that came after it: where the next bytes are those of the expected series,
 which one comparison tells, its name and labels need no reading. Otherwise they are read, at several times the cost.
+A message that is like an earlier one in all but its numbers is read at once, as columns.
 """
 
 from __future__ import annotations
 
 import struct
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from afoot.errors import DecodeError
 from afoot.telemetry import limits
@@ -15,13 +20,15 @@ from afoot.telemetry.avro_values import Broken, block, long, text
 from afoot.telemetry.canonical import KINDS, check_stats
 from afoot.telemetry.collected import Collected
 from afoot.telemetry.labelsets import bounded
-from afoot.telemetry.rows import Decoded, Labels, MetricKind, MetricPoint, Stats
+from afoot.telemetry.rows import Decoded, Labels, MetricKind, MetricPoint, Points, Stats
+from afoot.telemetry.shapes import LEAST
 from afoot.telemetry.values import Refused, checked_ns, name, number
 
 _double = struct.Struct("<d").unpack_from
 _stats = struct.Struct("<5d").unpack_from
 _new_point = tuple.__new__  # the constructor of a NamedTuple without its Python frame: this runs once a point
 _OVERHEAD = 400  # bytes of a remembered series beside its own, about
+_NS_BYTES = 9  # of a time in nanoseconds, at most: 63 bits
 _NO_STATS, _STATS = 0, 2  # the union's branch, as a varint
 
 
@@ -42,6 +49,59 @@ class _Series:
         self.following: _Series = self
 
 
+class _Layout(NamedTuple):
+    """Where messages of one length have their numbers: all their other bytes are those of the first one."""
+
+    heads: tuple[MetricPoint, ...]
+    fixed: NDArray[np.uint8]
+    mask: NDArray[np.uint8]  # 255: must be as fixed; 128: a byte of a varint, whose first bit must be; 0: of a value
+    times: NDArray[np.int64]  # positions, a row a point: of the bytes of its time ...
+    values: NDArray[np.int64]  # ... and of its value
+
+    @property
+    def size(self) -> int:
+        """Bytes, about."""
+        return int(2 * len(self.fixed) + self.times.nbytes + self.values.nbytes + _OVERHEAD * len(self.heads))
+
+    @classmethod
+    def of(cls, value: bytes, decoded: Decoded) -> _Layout | None:
+        """The layout of a message of many rows; None if its times are not of one length, or if it has stats."""
+        rows = decoded.rows
+        fixed = np.frombuffer(value, np.uint8)
+        mask = np.full(len(value), 255, np.uint8)
+        times, values = [], []
+        left, position = block(value, 0)
+        while left:
+            for _ in range(left):
+                position = _past_series(value, position)
+                _, end = long(value, position)
+                times.append(range(position, end))
+                mask[position:end] = 128
+                values.append(range(end, end + 8))
+                mask[end : end + 8] = 0
+                if value[end + 8] != _NO_STATS:
+                    return None
+                position = end + 9
+            left, position = block(value, position)
+        if len(set(map(len, times))) != 1 or len(times[0]) > _NS_BYTES or len(times) != len(rows):
+            return None
+        heads = tuple(row._replace(time_ns=0, value=0.0) for row in rows)
+        return cls(heads, fixed, mask, np.array(times, np.int64), np.array(values, np.int64))
+
+    def read(self, value: bytes) -> Points | None:
+        """The points of a message; None if it is of another layout, or if one of them would be refused."""
+        found = np.frombuffer(value, np.uint8)
+        if ((found ^ self.fixed) & self.mask).any():
+            return None
+        digits = (found[self.times] & 127).astype(np.uint64)
+        folded = np.bitwise_or.reduce(digits << (7 * np.arange(digits.shape[1], dtype=np.uint64)), axis=1)
+        time_ns = (folded >> np.uint64(1)).astype(np.int64) ^ -(folded & np.uint64(1)).astype(np.int64)
+        values = found[self.values].view("<f8")[:, 0]
+        if time_ns.min() <= 0 or not np.isfinite(values).all():
+            return None
+        return Points(self.heads, time_ns, values)
+
+
 class Reader:
     """Decodes the messages of one topic; what it remembers is bounded by limits.CACHE_BYTES."""
 
@@ -49,16 +109,43 @@ class Reader:
         self._format = format_name
         self._known: dict[bytes, _Series] = {}
         self._bytes = 0
+        self._layouts: dict[tuple[bytes, int], _Layout] = {}  # by the first series and the length of messages
+        self._misses: dict[tuple[bytes, int], int] = {}
+        self._layout_bytes = 0
         self._first = _Series(b"\xff", "", "", "unknown", None, "")  # no name has such a length: nothing begins so
 
     def decode(self, value: bytes, many: bool) -> Decoded:
         """The points of an array of rows, or of one row."""
+        key = (_first_series(value), len(value)) if many else None
+        layout = self._layouts.get(key) if key else None
+        if layout is not None and (points := layout.read(value)) is not None:
+            return Decoded(points, [])
         try:
-            return self._points(value, many)
+            decoded = self._points(value, many)
         except IndexError:
             raise DecodeError(f"{self._format}: the message ends inside a row, at byte {len(value)}") from None
         except Broken as error:
             raise DecodeError(f"{self._format}: {error}") from None
+        if key and len(decoded.rows) >= LEAST and not decoded.refused:
+            self._lay_out(key, value, decoded)
+        return decoded
+
+    def _lay_out(self, key: tuple[bytes, int], value: bytes, decoded: Decoded) -> None:
+        """Remember where such messages have their numbers: when another one comes, and ever less often after that."""
+        if self._layout_bytes > limits.CACHE_BYTES:
+            self._layouts.clear()
+            self._misses.clear()
+            self._layout_bytes = 0
+        misses = self._misses.get(key, 0)
+        self._misses[key] = misses + 1
+        if not misses:
+            self._layout_bytes += len(key[0]) + _OVERHEAD
+            return
+        often = misses & (misses - 1)  # 0 for powers of two: a series may be another now, or messages alternate
+        layout = None if often else _Layout.of(value, decoded)
+        if layout is not None:
+            self._layouts[key] = layout
+            self._layout_bytes += layout.size
 
     def _points(self, value: bytes, many: bool) -> Decoded:
         collected = Collected(self._format)
@@ -165,6 +252,27 @@ class Reader:
             self._bytes = 0
         self._known[encoded] = series
         return series
+
+
+def _first_series(value: bytes) -> bytes:
+    """The bytes before an array's first number; none if there are no such."""
+    try:
+        count, position = block(value, 0)
+        return value[: _past_series(value, position)] if count else b""
+    except (IndexError, Broken):
+        return b""
+
+
+def _past_series(value: bytes, position: int) -> int:
+    for _ in range(2):
+        _, position = text(value, position)
+    _, position = long(value, position)
+    count, position = block(value, position)
+    while count:
+        for _ in range(2 * count):
+            _, position = text(value, position)
+        count, position = block(value, position)
+    return position
 
 
 def _check(series: _Series, time_ns: int, value: float, stats: Stats | None) -> None:

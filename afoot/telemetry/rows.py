@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Literal, NamedTuple, overload
+
+import numpy as np
+from numpy.typing import NDArray
 
 MetricKind = Literal["gauge", "cumulative", "delta", "unknown"]
 Reading = Literal["", "first", "next", "last"]
@@ -77,6 +80,42 @@ class MetricPoint(NamedTuple):
     stats: Stats | None = None
 
 
+class Points(Sequence[MetricPoint]):
+    """The points of a message as columns, where many messages hold the same series in the same order.
+
+    `heads` are points of those series, of no time and value; messages of one shape share it, the very same object.
+    `time_ns` int64 and `value` float64 are of its length; times are above 0, and values are finite.
+    """
+
+    __slots__ = ("heads", "time_ns", "value")
+
+    def __init__(self, heads: tuple[MetricPoint, ...], time_ns: NDArray[np.int64], value: NDArray[np.float64]) -> None:
+        self.heads = heads
+        self.time_ns = time_ns
+        self.value = value
+
+    def __len__(self) -> int:
+        return len(self.heads)
+
+    @overload
+    def __getitem__(self, place: int) -> MetricPoint: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[MetricPoint]: ...
+    def __getitem__(self, place: int | slice) -> MetricPoint | list[MetricPoint]:
+        if isinstance(place, slice):
+            return list(self)[place]
+        return self.heads[place]._replace(time_ns=int(self.time_ns[place]), value=float(self.value[place]))
+
+    def __iter__(self) -> Iterator[MetricPoint]:
+        for head, time_ns, value in zip(self.heads, self.time_ns.tolist(), self.value.tolist(), strict=True):
+            yield head._replace(time_ns=time_ns, value=value)
+
+    def __eq__(self, other: object) -> bool:
+        return list(self) == list(other) if isinstance(other, Points | list) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]
+
+
 class LogRecord(NamedTuple):
     """One log record; `labels` hold what identifies its source (namespace, pod, host.name, ...)."""
 
@@ -144,5 +183,5 @@ class Message(NamedTuple):
 class Decoded(NamedTuple):
     """What a message held: its rows, and the reason for each row in it that had to be refused."""
 
-    rows: list[Any]
+    rows: Sequence[Any]
     refused: list[str]

@@ -15,7 +15,17 @@ from hypothesis import strategies as st
 from afoot.errors import DecodeError
 from afoot.signals import Sampler, blocks
 from afoot.signals.blocks import CUMULATIVE, DELTA, GAUGE, unpack
-from afoot.telemetry.rows import Decoded, FlowRecord, InventoryChange, Labels, LogRecord, Message, MetricPoint, Stats
+from afoot.telemetry.rows import (
+    Decoded,
+    FlowRecord,
+    InventoryChange,
+    Labels,
+    LogRecord,
+    Message,
+    MetricPoint,
+    Points,
+    Stats,
+)
 from tests.signals.helpers import CATALOGUE, MINUTE, T0, TENANT, S, point
 
 RECEIVED = Message("telemetry.metrics", 3, 77, T0 + 30_000, None, b"")
@@ -263,3 +273,37 @@ def test_every_row_is_in_one_frame_and_a_batch_is_its_messages(messages: list[li
     samples = unpack(" ".join(everything))
     defined = {blocks.defined_id(definition) for definition in samples.definitions}
     assert set(np.unique(samples.series).tolist()) <= defined
+
+
+@given(
+    st.lists(st.tuples(st.booleans(), st.lists(times, min_size=4, max_size=4)), min_size=1, max_size=5),
+    st.integers(1, 5),
+)
+def test_columns_give_the_frames_of_their_points(messages: list[tuple[bool, list[int]]], shards: int) -> None:
+    names = [(ASKED, "a"), ("nobody_asks", "a"), ("container_fs_writes_total", "b"), (ASKED, "b")]
+    heads = tuple(point(name, {"namespace": "n", "pod": pod}, 0, 0.0)._replace(time_ns=0) for name, pod in names)
+    columns, rows = [], []
+    for offset, (as_columns, time_ns) in enumerate(messages):
+        found = Points(heads, np.array(time_ns, np.int64), np.arange(4) + 0.5)
+        received = RECEIVED._replace(offset=offset)
+        columns.append((received, Decoded(found if as_columns else list(found), [])))
+        rows.append((received, Decoded(list(found), [])))
+    # The order of series may differ, so definitions may: what is evaluated is what counts.
+    together = sampler(shards).batch(columns)
+    assert [[f[:6] for f in frames] for frames in together] == [
+        [f[:6] for f in frames] for frames in sampler(shards).batch(rows)
+    ]
+    found_samples = [unpack(f.body) for frames in together for f in frames if f.kind == "samples"]
+    expected = [unpack(f.body) for frames in sampler(shards).batch(rows) for f in frames if f.kind == "samples"]
+    for got, wanted in zip(found_samples, expected, strict=True):
+        assert got.series.tolist() == wanted.series.tolist()
+        assert got.value.tolist() == wanted.value.tolist()
+
+
+def test_shapes_do_not_pile_up() -> None:
+    held = sampler(cache_series=100)
+    for n in range(50):
+        heads = tuple(point(ASKED, {"namespace": "n", "pod": f"p{n % 2}"}, 0, 0.0) for _ in range(20))
+        times_ns = np.full(20, T0 * 1_000_000, np.int64)
+        held.frames(RECEIVED, Decoded(Points(heads, times_ns, np.arange(20) + 0.5), []))
+    assert len(held._shapes) <= 6

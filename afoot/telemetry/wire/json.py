@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from afoot.telemetry import canonical
 from afoot.telemetry.formats import Decoder
-from afoot.telemetry.payload import document
+from afoot.telemetry.payload import document, received
 from afoot.telemetry.rows import Decoded, Message
+from afoot.telemetry.shapes import NUMBER, TIME_NS, TextShapes
 
 KINDS = ("metrics", "logs", "flows", "inventory")
 OPTIONS: dict[str, str] = {}
+_POINT = rb'("time_ns": ?)(' + TIME_NS + rb')(, ?"value": ?)(' + NUMBER + rb")"
 
 
 def make(kind: str, options: dict[str, str]) -> Decoder:
@@ -19,4 +21,7 @@ def make(kind: str, options: dict[str, str]) -> Decoder:
         found = document(message, "json")
         return read(found if type(found) is list else [found], "json")
 
-    return decode
+    if kind != "metrics":
+        return decode
+    shapes = TextShapes(_POINT, lambda value: decode(Message("", 0, 0, 0, None, value)))
+    return lambda message: shapes.decode(received(message, "json"))

@@ -9,11 +9,15 @@ from afoot.errors import DecodeError
 from afoot.telemetry import otlp
 from afoot.telemetry.formats import Decoder
 from afoot.telemetry.payload import parse, unpacked
-from afoot.telemetry.rows import Decoded, Message
+from afoot.telemetry.rows import Decoded
+from afoot.telemetry.shapes import NUMBER, TIME_NS, TextShapes
 from afoot.telemetry.values import Refused
 
 KINDS = ("metrics", "logs", "flows")
 OPTIONS: dict[str, str] = {}
+_INT64 = rb"-?(?:0|[1-9][0-9]{0,17})"  # safely
+_VALUE = rb'(?<=asDouble":)%s|(?<=asDouble": )%s|(?<=asInt":)%s|(?<=asInt":")%s' % (NUMBER, NUMBER, _INT64, _INT64)
+_POINT = rb'("timeUnixNano": ?"?)(%s)("?, ?"as(?:Double|Int)": ?"?)(%s)' % (TIME_NS, _VALUE)
 _SNAKE = (b'_unix_nano"', b'"resource_', b'"scope_', b'_points"', b'_records"', b'"as_', b'_value"')  # worth renaming
 
 
@@ -22,8 +26,7 @@ def make(kind: str, options: dict[str, str], format_name: str = "otlp_json") -> 
     reader = otlp.Reader(format_name)
     read = {"metrics": reader.metrics, "logs": reader.logs, "flows": reader.flows}[kind]
 
-    def decode(message: Message) -> Decoded:
-        value = unpacked(message, format_name)
+    def decode(value: bytes) -> Decoded:
         found = parse(value, format_name)
         try:
             if any(key in value for key in _SNAKE):
@@ -32,4 +35,7 @@ def make(kind: str, options: dict[str, str], format_name: str = "otlp_json") -> 
         except Refused as error:
             raise DecodeError(f"{format_name}: {error}") from None
 
-    return decode
+    if kind != "metrics":
+        return lambda message: decode(unpacked(message, format_name))
+    shapes = TextShapes(_POINT, decode)
+    return lambda message: shapes.decode(unpacked(message, format_name))

@@ -1,0 +1,115 @@
+"""Messages of a known shape, of which only the numbers have to be read.
+
+Agents send the same series in the same order at every scrape: two messages of one sender differ in times and values.
+What stands between these numbers is the shape. A shape that comes again is tried once: the format's own decoder reads
+it with numbers of our choice, and where each comes out in the row that it was put into, messages of that shape are read
+by their numbers alone, as columns.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from afoot.errors import DecodeError
+from afoot.telemetry import limits
+from afoot.telemetry.rows import Decoded, MetricPoint, Points
+
+LEAST = 16  # points: below it a shape costs more than it saves
+NUMBER = rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"  # as JSON has them
+TIME_NS = rb"[1-9][0-9]{0,18}"
+_TRIED = 256  # messages after which shapes are given up where few are known ...
+_KNOWN = 4  # ... less than one in so many ...
+_AGAIN = 64  # ... but for one message in so many, as senders may change
+_TRIAL_NS = 1_700_000_000_000_000_000
+_OVERHEAD = 70  # bytes of a piece beside its own, about
+
+Shape = tuple[bytes, ...]
+Heads = tuple[MetricPoint, ...]
+
+
+class TextShapes:
+    """The shapes of one topic's messages in a text format; what it remembers is bounded by limits.CACHE_BYTES.
+
+    `point` finds a point's numbers by four groups: what is before its time, the time, what is between, and the value.
+    `read` is the format's decoder of a message's bytes.
+    """
+
+    def __init__(self, point: bytes, read: Callable[[bytes], Decoded]) -> None:
+        self._split = re.compile(point).split
+        self._read = read
+        self._heads: dict[Shape, Heads | None] = {}
+        self._seen: set[int] = set()  # hashes of the shapes that came once
+        self._bytes = 0
+        self._met = self._known = 0
+
+    def decode(self, value: bytes) -> Decoded:
+        """The points of a message: from its numbers, or by its format's decoder."""
+        self._met += 1
+        if self._met > _TRIED and self._known * _KNOWN < self._met and self._met % _AGAIN:
+            return self._read(value)
+        parts = self._split(value)
+        if len(parts) < 5 * LEAST:
+            return self._read(value)
+        shape = tuple(parts[0::5] + parts[1::5] + parts[3::5])
+        heads = self._heads.get(shape)
+        if heads is not None:
+            self._known += 1
+            points = _points(heads, parts[2::5], parts[4::5])
+            if points is not None:
+                return Decoded(points, [])
+        elif shape not in self._heads:
+            self._meet(shape, parts)
+        return self._read(value)
+
+    def _meet(self, shape: Shape, parts: list[bytes]) -> None:
+        """Remember a shape; what its messages hold once it comes again, as most never do where each is unlike."""
+        key = hash(shape)
+        if key not in self._seen:
+            self._seen.add(key)
+            self._bytes += _OVERHEAD
+        else:
+            self._heads[shape] = self._try(parts)
+            self._bytes += sum(map(len, shape)) + _OVERHEAD * len(shape)
+        if self._bytes > limits.CACHE_BYTES:
+            self._heads.clear()
+            self._seen.clear()
+            self._bytes = 0
+
+    def _try(self, parts: list[bytes]) -> Heads | None:
+        """The series of a shape; None where a number is not the time or the value of the row at its place."""
+        trial = list(parts)
+        count = len(parts) // 5
+        trial[2::5] = [b"%d" % (_TRIAL_NS + i) for i in range(count)]
+        trial[4::5] = [b"%d" % i for i in range(count)]
+        try:
+            decoded = self._read(b"".join(trial))
+        except DecodeError:
+            return None
+        return heads_of(decoded, [_TRIAL_NS + i for i in range(count)], [float(i) for i in range(count)])
+
+
+def heads_of(decoded: Decoded, times: Sequence[int], values: Sequence[float]) -> Heads | None:
+    """The points of a message without their numbers; None if these are not those of its rows, in order."""
+    rows = decoded.rows
+    if decoded.refused or len(rows) != len(times):
+        return None
+    for row, time, value in zip(rows, times, values, strict=True):
+        if type(row) is not MetricPoint or row.stats is not None or row.time_ns != time or row.value != value:
+            return None
+    return tuple(row._replace(time_ns=0, value=0.0) for row in rows)
+
+
+def _points(heads: Heads, times: list[bytes], values: list[bytes]) -> Points | None:
+    """The points of these numbers; None where one would be refused, which the format's decoder words."""
+    try:
+        if times.count(times[0]) == len(times):  # points of one scrape share their time
+            time_ns = np.full(len(times), int(times[0]), np.int64)
+        else:
+            time_ns = np.array(list(map(int, times)), np.int64)
+    except OverflowError:
+        return None
+    value = np.array(list(map(float, values)), np.float64)
+    return Points(heads, time_ns, value) if np.isfinite(value).all() else None

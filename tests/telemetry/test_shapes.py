@@ -1,0 +1,254 @@
+"""Messages like an earlier one are read by their numbers alone, and hold what the format's decoder finds in them."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from afoot.errors import DecodeError
+from afoot.telemetry import avro_points, formats, limits, shapes
+from afoot.telemetry.rows import Decoded, MetricPoint, Points
+from afoot.telemetry.shapes import LEAST
+from tests.telemetry.support import message
+from tests.telemetry.test_canonical import array, avro
+
+TIME = 1_795_231_028_961_102_154
+Series = list[tuple[str, dict[str, str]]]
+Numbers = list[tuple[int, Any]]
+
+POD = [(f"metric.{i % 3}", {"pod": "tm-0", "device": f"sd{i}"}) for i in range(LEAST + 4)]
+
+
+def as_avro(series: Series, numbers: Numbers) -> bytes:
+    rows = [
+        {"name": name, "unit": "", "kind": "gauge", "labels": labels, "time_ns": time_ns, "value": float(value)}
+        for (name, labels), (time_ns, value) in zip(series, numbers, strict=True)
+    ]
+    return avro(array("metric_point"), rows)
+
+
+def as_rows(series: Series, numbers: Numbers) -> bytes:
+    rows = [
+        {"name": name, "labels": labels, "time_ns": time_ns, "value": value}
+        for (name, labels), (time_ns, value) in zip(series, numbers, strict=True)
+    ]
+    return json.dumps(rows).encode()
+
+
+def as_otlp(series: Series, numbers: Numbers) -> bytes:
+    metrics = []
+    for (name, labels), (time_ns, value) in zip(series, numbers, strict=True):
+        attributes = [{"key": key, "value": {"stringValue": text}} for key, text in labels.items()]
+        sent = {"asInt": str(value)} if type(value) is int else {"asDouble": value}
+        point = {"attributes": attributes, "timeUnixNano": str(time_ns), **sent}
+        metrics.append({"name": name, "gauge": {"dataPoints": [point]}})
+    return json.dumps({"resourceMetrics": [{"scopeMetrics": [{"metrics": metrics}]}]}, separators=(",", ":")).encode()
+
+
+FORMATS: dict[str, Callable[[Series, Numbers], bytes]] = {"avro": as_avro, "json": as_rows, "otlp_json": as_otlp}
+every_format = pytest.mark.parametrize("format_name", FORMATS)
+
+
+def outcome(decode: formats.Decoder, value: bytes) -> tuple[list[Any], list[str]] | str:
+    """Rows as tuples (a float by its text, so that NaN equals itself) and refusals; or why it is unreadable."""
+    try:
+        decoded = decode(message(value))
+    except DecodeError as error:
+        return str(error)
+    return [(row, repr(row.value + 0.0)) for row in decoded.rows], decoded.refused
+
+
+def fresh(format_name: str, value: bytes) -> tuple[list[Any], list[str]] | str:
+    return outcome(formats.decoder(format_name, "metrics", {}), value)
+
+
+def steadily(series: Series, count: int, start: float = 0.5) -> list[Numbers]:
+    """Numbers of that many scrapes; every value has a text of the same form."""
+    return [[(TIME + n * 10**10, start + n + i) for i in range(len(series))] for n in range(count)]
+
+
+@every_format
+def test_what_comes_again_is_columns(format_name: str) -> None:
+    decode = formats.decoder(format_name, "metrics", {})
+    found = [decode(message(FORMATS[format_name](POD, numbers))) for numbers in steadily(POD, 4)]
+    assert [type(decoded.rows) for decoded in found] == [list, list, Points, Points]
+    assert found[2].rows.heads is found[3].rows.heads  # type: ignore[attr-defined]
+    for decoded, numbers in zip(found, steadily(POD, 4), strict=True):
+        assert [(row.name, row.labels.mapping, row.time_ns, row.value) for row in decoded.rows] == [
+            (name, labels, *number) for (name, labels), number in zip(POD, numbers, strict=True)
+        ]
+        assert decoded.refused == []
+
+
+def test_columns_are_a_sequence_of_points() -> None:
+    decode = formats.decoder("json", "metrics", {})
+    found = [decode(message(as_rows(POD, numbers))) for numbers in steadily(POD, 3)][2].rows
+    expected = formats.decoder("json", "metrics", {})(message(as_rows(POD, steadily(POD, 3)[2]))).rows
+    assert isinstance(found, Points)
+    assert isinstance(expected, list)
+    assert found == expected
+    assert found != expected[1:]
+    assert len(found) == len(expected)
+    assert found[3] == expected[3]
+    assert type(found[3]) is MetricPoint
+    assert found[-2:] == expected[-2:]
+
+
+texts = st.sampled_from(
+    ["a", "b", 'q"', "\\", "ä\n", '"time_ns": 1, "value": 2', '"timeUnixNano":"1","asInt":"2', "{", ""]
+)
+series_lists = st.lists(
+    st.tuples(
+        st.sampled_from(["m", "n.o", 'm"', "time_ns"]), st.dictionaries(st.sampled_from("xyz"), texts, max_size=2)
+    ),
+    min_size=LEAST,
+    max_size=LEAST + 3,
+)
+times = st.sampled_from([TIME, TIME + 1, TIME + 10**10, 1, 0, -1, 2**63 - 1, 10**18 - 1])
+values = st.sampled_from([0, 1, -7, 2**53 + 1, 10**18 - 1, -(2**63), 0.0, -0.5, 1.5, 1e-300, 1e300, 5e22, 123456.789])
+fragments = st.sampled_from(
+    [
+        b"",
+        b"0",
+        b"9",
+        b"-",
+        b".5",
+        b"e5",
+        b"E400",
+        b" ",
+        b'"',
+        b",",
+        b"]",
+        b"1e999",
+        b"\x00",
+        b"\x80",
+        b"\xff",
+        b"NaN",
+        b"x",
+    ]
+)
+
+
+@st.composite
+def conversations(draw: st.DrawFn, format_name: str) -> list[bytes]:
+    """Messages of one sender: the same series again and again, and some of them damaged."""
+    series = draw(series_lists)
+    found = []
+    alike = draw(st.booleans())
+    for n in range(draw(st.integers(3, 6))):
+        numbers = [(TIME + n * 10**10, n + 0.25)] * len(series)
+        for place in draw(st.lists(st.integers(0, len(series) - 1), max_size=0 if alike else 3)):
+            numbers[place] = draw(times), draw(values)
+        value = FORMATS[format_name](series, numbers)
+        if n > 1 and draw(st.booleans()):
+            at = draw(st.integers(0, len(value)))
+            value = value[:at] + draw(fragments) + value[at + draw(st.integers(0, 2)) :]
+        found.append(value)
+    return found
+
+
+@every_format
+@settings(deadline=None, max_examples=150)
+@given(data=st.data())
+def test_a_message_holds_the_same_whatever_came_before(format_name: str, data: st.DataObject) -> None:
+    decode = formats.decoder(format_name, "metrics", {})
+    for value in data.draw(conversations(format_name)):
+        assert outcome(decode, value) == fresh(format_name, value)
+
+
+NEARLY: list[tuple[str, Callable[[bytes], bytes]]] = [
+    ("json", lambda value: value.replace(b'"value": 6.5', b'"value": 06.5')),
+    ("json", lambda value: value.replace(b'"value": 6.5', b'"value": 1e400')),
+    ("json", lambda value: value.replace(b'"value": 6.5', b'"value": "6.5"')),
+    ("json", lambda value: value.replace(str(TIME + 2 * 10**10).encode(), b"0", 1)),
+    ("json", lambda value: value.replace(str(TIME + 2 * 10**10).encode(), b"9999999999999999999", 1)),
+    ("json", lambda value: value[:-1]),
+    ("otlp_json", lambda value: value.replace(b'"asDouble":6.5', b'"asInt":6.5')),
+    ("otlp_json", lambda value: value.replace(b'"asDouble":6.5', b'"asInt":"6.5"')),
+    ("otlp_json", lambda value: value.replace(b'"asDouble":6.5', b'"asDouble":-')),
+    ("avro", lambda value: value.replace(struct.pack("<d", 6.5), struct.pack("<d", float("nan")))),
+    ("avro", lambda value: as_avro(POD, [(-TIME, 6.5)] * len(POD))),
+    ("avro", lambda value: value.replace(struct.pack("<d", 6.5) + b"\x00", struct.pack("<d", 6.5) + b"\x04")),
+]
+
+
+@pytest.mark.parametrize(("format_name", "change"), NEARLY)
+def test_nearly_a_known_shape(format_name: str, change: Callable[[bytes], bytes]) -> None:
+    decode = formats.decoder(format_name, "metrics", {})
+    *before, last = (FORMATS[format_name](POD, numbers) for numbers in steadily(POD, 3))
+    for value in before:
+        decode(message(value))
+    changed = change(last)
+    assert changed != last
+    assert outcome(decode, changed) == fresh(format_name, changed)
+    assert outcome(decode, last) == fresh(format_name, last)
+
+
+def test_numbers_that_only_look_like_a_points_are_no_shape() -> None:
+    """A key that is sent twice counts by its last value; the first may look like a point that another row is not."""
+    twice = '{"name":"m","labels":{},"time_ns":%d,"value":%d,"time_ns":%d,"value":%d}'
+    other = '{"name":"n","labels":{},"time_ns" :%d,"value":%d}'
+    plain = '{"name":"o","labels":{},"time_ns":%d,"value":%d}'
+
+    def sent(value: int) -> bytes:
+        rows = [twice % (TIME, value, TIME, value), other % (TIME, 5), *[plain % (TIME, 5)] * LEAST]
+        return f"[{','.join(rows)}]".encode()
+
+    decode = formats.decoder("json", "metrics", {})
+    for value in (5, 5, 5, 8):
+        assert outcome(decode, sent(value)) == fresh("json", sent(value))
+
+
+def test_a_layout_changes_with_its_sender() -> None:
+    """A pod is replaced by one whose name is as long; it is not the first of the message."""
+    reader = avro_points.Reader("avro")
+    replaced = [(name, {**labels, "pod": "tm-1"} if i else labels) for i, (name, labels) in enumerate(POD)]
+    for series in (POD, replaced):
+        found = [reader.decode(as_avro(series, numbers), many=True) for numbers in steadily(series, 3)]
+        assert isinstance(found[2].rows, Points)
+        assert [row.labels.mapping for row in found[2].rows] == [labels for _, labels in series]
+
+
+def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "CACHE_BYTES", 20_000)
+    reader = avro_points.Reader("avro")
+    text = shapes.TextShapes(rb'("time_ns": ?)([0-9]+)(, ?"value": ?)([0-9.]+)', lambda value: Decoded([], []))
+    for host in range(300):
+        series = [(name, {**labels, "host": str(host)}) for name, labels in POD]
+        for numbers in steadily(series, 2):
+            reader.decode(as_avro(series, numbers), many=True)
+            text.decode(as_rows(series, numbers))
+    assert sum(layout.size for layout in reader._layouts.values()) < 2 * 20_000
+    assert len(reader._misses) < 100
+    assert len(text._heads) < 20
+    assert len(text._seen) < 300
+
+
+def test_shapes_are_given_up_where_each_message_has_another() -> None:
+    read: list[bytes] = []
+
+    def slowly(value: bytes) -> Decoded:
+        read.append(value)
+        return Decoded([], [])
+
+    text = shapes.TextShapes(rb'("time_ns": ?)([0-9]+)(, ?"value": ?)([0-9.]+)', slowly)
+    tried = 0
+
+    class Counting:
+        def __call__(self, value: bytes) -> list[bytes]:
+            nonlocal tried
+            tried += 1
+            return split(value)
+
+    split, text._split = text._split, Counting()  # type: ignore[assignment]
+    for host in range(1000):
+        series = [(name, {**labels, "host": str(host)}) for name, labels in POD]
+        text.decode(as_rows(series, steadily(series, 1)[0]))
+    assert len(read) == 1000
+    assert 256 <= tried < 300
