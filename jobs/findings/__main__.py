@@ -105,7 +105,7 @@ def run(config: Config, given: argparse.Namespace, folder: Path) -> None:
         table_env = (
             engine.on_cluster(options)
             if given.cluster
-            else engine.embedded(options, folder, bounded=capture is not None or given.bounded)
+            else engine.embedded(options, folder, bounded=capture is not None)
         )
         outlets = Outlets(lake=lake, alerts_path=given.alerts_path, name=given.name)
         tell("planning the job")

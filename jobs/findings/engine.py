@@ -48,7 +48,7 @@ EMBEDDED = {
     "rest.bind-port": "0",
 }
 HEAP = "-Xmx2g"  # of the embedded engine; the Python workers come on top
-# A bounded run ends before the optimising compiler has paid back its own time: measured, a third of all CPU.
+# A capture ends before the optimising compiler has paid back its own time, which measured a third of all CPU.
 BOUNDED = "-XX:TieredStopAtLevel=1"
 
 
