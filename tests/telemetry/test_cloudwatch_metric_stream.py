@@ -77,6 +77,35 @@ def test_the_same_value_for_several_sets_of_dimensions_is_a_row_each() -> None:
     assert [row.stats.sum for row in totals] == [31981.0]
 
 
+def test_several_dimensions_and_further_statistics() -> None:
+    line = {
+        "metric_stream_name": "all",
+        "account_id": "123456789012",
+        "region": "us-east-1",
+        "namespace": "AWS/ApplicationELB",
+        "metric_name": "TargetResponseTime",
+        "dimensions": {"LoadBalancer": "app/web/50dc", "TargetGroup": "targetgroup/web/6d0e", "AvailabilityZone": "a"},
+        "timestamp": 1_795_230_960_000,
+        "value": {"max": 0.9, "min": 0.1, "sum": 6.0, "count": 12.0, "p50": 0.4, "p99.9": 0.9, "TM(2%:98%)": 0.45},
+        "unit": "Seconds",
+    }
+    (found,) = rows(FORMAT, as_json(line) + b"\n")
+    assert (found.name, found.unit, found.value, found.stats) == (
+        "TargetResponseTime",
+        "s",
+        0.5,
+        Stats(12.0, 6.0, 0.1, 0.9, 60.0),
+    )
+    assert found.labels.mapping == {
+        "LoadBalancer": "app/web/50dc",
+        "TargetGroup": "targetgroup/web/6d0e",
+        "AvailabilityZone": "a",
+        "cloud.account.id": "123456789012",
+        "cloud.region": "us-east-1",
+        "cloudwatch.namespace": "AWS/ApplicationELB",
+    }
+
+
 def test_rows_of_one_series_share_their_labels() -> None:
     first, second = rows(FORMAT, as_json(RECORD) + b"\n" + as_json({**RECORD, "metric_name": "VolumeReadOps"}))
     assert first.labels is second.labels

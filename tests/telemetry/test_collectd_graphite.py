@@ -40,6 +40,23 @@ def test_graphite() -> None:
     ]
 
 
+def test_graphite_that_always_names_the_source() -> None:
+    # GraphiteAlwaysAppendDS: types with one source have it too; an instance follows a hyphen.
+    lines = b"node-1.disk-sda.disk_ops.write 7 1795230254\nnode-1.df-root.df_complex-free.value 3 1795230254\r\n"
+    writes, free = rows("collectd_graphite", lines)
+    assert (writes.name, writes.labels) == (
+        "collectd_disk_disk_ops_write",
+        labels(host="node-1", plugin_instance="sda"),
+    )
+    root = labels(host="node-1", plugin_instance="root", type_instance="free")
+    assert (free.name, free.labels, free.value, free.time_ns) == (
+        "collectd_df_df_complex",
+        root,
+        3.0,
+        1_795_230_254_000_000_000,
+    )
+
+
 def test_both_forms_name_a_metric_alike() -> None:
     by_json = rows("collectd_json", as_json([VALUES]))
     path = "node-1.disk-sda.disk_ops"

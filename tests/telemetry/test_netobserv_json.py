@@ -56,6 +56,41 @@ def test_netobserv() -> None:
     ]
 
 
+def test_netobserv_s_newer_records_name_all_interfaces_of_a_flow() -> None:
+    newer = {name: value for name, value in NETOBSERV.items() if name not in ("Interface", "Duplicate")}
+    newer |= {"Interfaces": ["eth0", "br-ex"], "IfDirections": [0, 1], "Etype": 2048, "Dscp": 0, "Flags": ["ACK"]}
+    newer |= {"SrcK8S_OwnerName": "receiver", "K8S_FlowLayer": "app", "_HashId": "1", "_RecordType": "flowLog"}
+    (found,) = rows("netobserv_json", as_json(newer))
+    assert found.bytes == 1500
+    assert found.labels.mapping["Interfaces"] == '["eth0","br-ex"]'
+    assert found.labels.mapping["SrcK8S_OwnerName"] == "receiver"
+
+
+def test_flows_of_goflow2_before_its_second_version() -> None:
+    sent = {"Type": "SFLOW_5", "TimeReceived": 1681583295, "SequenceNum": 2757, "SamplingRate": 100}
+    sent |= {"SamplerAddress": "192.168.0.1", "TimeFlowStart": 1681583290, "TimeFlowEnd": 1681583294, "Bytes": 1500}
+    sent |= {"Packets": 1, "SrcAddr": "fd01::1", "DstAddr": "fd01::2", "Etype": 34525, "Proto": 6, "SrcPort": 443}
+    sent |= {"DstPort": 50001, "InIf": 3, "OutIf": 4, "SrcAS": 64500, "DstAS": 0}
+    assert rows("netobserv_json", as_json(sent)) == [
+        FlowRecord(
+            1_681_583_290_000_000_000,
+            1_681_583_294_000_000_000,
+            "fd01::1",
+            443,
+            "fd01::2",
+            50001,
+            "tcp",
+            1500,
+            1,
+            100,
+            64500,
+            None,
+            "192.168.0.1",
+            labels(),
+        )
+    ]
+
+
 def test_netobserv_flows_of_goflow2_s_older_json() -> None:
     found = rows("netobserv_json", sample("netobserv/flp_goflow_legacy_100.ndjson"))
     assert len(found) == 100

@@ -43,6 +43,42 @@ def test_rsyslog_with_another_template() -> None:
     ]
 
 
+def test_rsyslog_s_own_json_of_a_message() -> None:
+    # What the template "%jsonmesg%" writes; hosts, tags and times are under the properties' own names.
+    record = {
+        "msg": " connect from 10.0.0.7",
+        "rawmsg": "<22>Apr  1 17:58:33 vm postfix/smtpd[91]: connect from 10.0.0.7",
+        "timereported": "2019-04-01T17:58:33.598656+00:00",
+        "hostname": "vm",
+        "syslogtag": "postfix/smtpd[91]:",
+        "inputname": "imuxsock",
+        "fromhost": "vm",
+        "fromhost-ip": "127.0.0.1",
+        "pri": "22",
+        "syslogfacility": "2",
+        "syslogseverity": "6",
+        "timegenerated": "2019-04-01T17:58:33.599100+00:00",
+        "programname": "postfix",
+        "protocol-version": "0",
+        "structured-data": "-",
+        "app-name": "postfix",
+        "procid": "91",
+        "msgid": "-",
+        "uuid": None,
+        "$!": None,
+    }
+    keys = {"time_key": "timereported", "host_key": "hostname", "severity_key": "syslogseverity"}
+    assert rows("rsyslog_json", as_json(record), **keys, tag_key="programname") == [
+        LogRecord(TIME, "info", "connect from 10.0.0.7", labels(host="vm", syslog__tag="postfix"))
+    ]
+
+
+@pytest.mark.parametrize("sent", ["1554141513", 1554141513])
+def test_rsyslog_with_unix_times(sent: Any) -> None:
+    (found,) = rows("rsyslog_json", as_json({"ts": sent, "msg": "x"}))
+    assert found.time_ns == 1_554_141_513_000_000_000
+
+
 GOOD: dict[str, Any] = {"ts": "2019-04-01T17:58:33Z", "msg": "x"}
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from afoot.telemetry import limits
+from afoot.errors import UsageError
+from afoot.telemetry import formats, limits
 from afoot.telemetry.rows import LogRecord
 from tests.telemetry.support import as_json, dead, decode, labels, rows
 
@@ -45,6 +46,26 @@ def test_vector_without_kubernetes_and_with_other_keys() -> None:
     assert rows("vector", as_json(event), timestamp_key="@timestamp", message_key="msg") == [
         LogRecord(1_554_141_513_000_000_000, "warning", "m", labels(host="h"))
     ]
+
+
+@pytest.mark.parametrize(
+    ("time_format", "sent", "time_ns"),
+    [
+        ("unix", 1554141513, 1_554_141_513_000_000_000),
+        ("unix_float", 1554141513.5, 1_554_141_513_500_000_000),
+        ("unix_ms", 1554141513598, 1_554_141_513_598_000_000),
+        ("unix_us", 1554141513598656, TIME),
+        ("unix_ns", 1554141513598656444, TIME + 444),
+    ],
+)
+def test_vector_with_times_as_numbers(time_format: str, sent: float, time_ns: int) -> None:
+    (found,) = rows("vector", as_json({**VECTOR, "timestamp": sent}), timestamp_format=time_format)
+    assert found.time_ns == time_ns
+
+
+def test_an_unknown_time_format() -> None:
+    with pytest.raises(UsageError, match="timestamp_format is 'iso'; allowed are rfc3339, unix, unix_float"):
+        formats.decoder("vector", "logs", {"timestamp_format": "iso"})
 
 
 @pytest.mark.parametrize(

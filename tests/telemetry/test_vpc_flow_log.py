@@ -84,6 +84,34 @@ def test_vpc_fields_in_any_order(pairs: list[tuple[str, str]]) -> None:
     assert rows("vpc_flow_log", words.encode(), fields=dollars) == [OF_V2]
 
 
+def test_vpc_records_as_firehose_delivers_them() -> None:
+    one = as_json({"message": V2})
+    assert rows("vpc_flow_log", one) == [OF_V2]
+    assert rows("vpc_flow_log", one + b"\n" + one) == [OF_V2, OF_V2]
+    assert "logEvents is no array" in dead("vpc_flow_log", b'{"message": 5}')
+
+
+# The fields that AWS's versions brought, with a record in each of these custom formats.
+LATER = {
+    3: "vpc-id=vpc-1 subnet-id=subnet-1 instance-id=i-1 tcp-flags=19 type=IPv4 pkt-srcaddr=10.0.0.9 pkt-dstaddr=-",
+    4: "region=eu-central-1 az-id=euc1-az2 sublocation-type=- sublocation-id=-",
+    5: "pkt-src-aws-service=- pkt-dst-aws-service=S3 flow-direction=egress traffic-path=8",
+    7: "ecs-cluster-name=main ecs-service-name=web ecs-task-id=7f",
+    8: "reject-reason=BPA",
+}
+
+
+@pytest.mark.parametrize("version", [2, *LATER])
+def test_vpc_fields_of_each_version(version: int) -> None:
+    pairs = [*zip(NAMES.split(), V2.split(), strict=True)]
+    more = [tuple(pair.split("=")) for since, part in LATER.items() if since <= version for pair in part.split()]
+    names = " ".join(name for name, _ in [*more, *pairs])  # the later ones first: any order is allowed
+    words = " ".join(word for _, word in [*more, *pairs]).replace(" 2 1234", f" {version} 1234")
+    known = {name: word for name, word in more if word != "-" and name != "tcp-flags"}
+    expected = OF_V2._replace(labels=labels(**{**OF_V2.labels.mapping, **known}))
+    assert rows("vpc_flow_log", words.encode(), fields=names) == [expected]
+
+
 def test_vpc_intervals_without_a_flow() -> None:
     quiet = "2 123456789010 eni-1 - - - - - - - 1431280876 1431280934 - NODATA"
     lost = "2 123456789010 eni-1 - - - - - - - 1431280876 1431280934 - SKIPDATA"

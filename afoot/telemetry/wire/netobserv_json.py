@@ -38,6 +38,7 @@ _NAMES = Names(
 _PREFIXES = ("SrcK8S_", "DstK8S_")
 _LABELS = (
     "Interface",
+    "Interfaces",
     "SrcPod",
     "SrcNamespace",
     "SrcWorkload",

@@ -1,7 +1,7 @@
 """rsyslog's omkafka with a JSON template: one record a message, under whatever keys the template gives.
 
 Unless told otherwise the keys are those of the template under connectors/: ts, host, severity, tag and msg; ts is
-RFC 3339 (dateFormat="rfc3339").
+RFC 3339 (dateFormat="rfc3339"), or whole seconds since 1970 (dateFormat="unixtimestamp").
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from afoot.telemetry.formats import Decoder
 from afoot.telemetry.labelsets import LabelCache
 from afoot.telemetry.payload import documents
 from afoot.telemetry.rows import Decoded, LogRecord, Message
-from afoot.telemetry.values import body, label, rfc3339_ns
+from afoot.telemetry.values import body, epoch_ns, label, rfc3339_ns
 
 KINDS = ("logs",)
 OPTIONS = {
@@ -36,7 +36,7 @@ def make(kind: str, options: dict[str, str]) -> Decoder:
 
     def read(record: dict[str, Any]) -> LogRecord:
         return LogRecord(
-            rfc3339_ns(record[time_key], time_key),
+            _time(record[time_key], time_key),
             logs.syslog_severity(record.get(severity_key)),
             body(label(record[body_key]).strip("\n").removeprefix(" ")),  # msg keeps the blank after the tag
             logs.labels(record, paths, cache),
@@ -46,3 +46,9 @@ def make(kind: str, options: dict[str, str]) -> Decoder:
         return each(documents(message, _FORMAT), _FORMAT, "record", read)
 
     return decode
+
+
+def _time(sent: Any, what: str) -> int:
+    if type(sent) is int or (type(sent) is str and sent.isascii() and sent.isdecimal()):
+        return epoch_ns(sent, 1, what)
+    return rfc3339_ns(sent, what)

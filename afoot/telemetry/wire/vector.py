@@ -1,23 +1,26 @@
-"""Vector's Kafka sink with the JSON codec: one log event a message, its time in RFC 3339."""
+"""Vector's Kafka sink with the JSON codec: one log event a message, its time in RFC 3339 unless told otherwise."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from afoot.errors import UsageError
 from afoot.telemetry import logs
 from afoot.telemetry.collected import each
 from afoot.telemetry.formats import Decoder
 from afoot.telemetry.labelsets import LabelCache
 from afoot.telemetry.payload import documents
 from afoot.telemetry.rows import Decoded, LogRecord, Message
-from afoot.telemetry.values import body, label, rfc3339_ns
+from afoot.telemetry.values import body, epoch_ns, label, rfc3339_ns
 
 KINDS = ("logs",)
 OPTIONS = {
     "timestamp_key": 'as log_schema.timestamp_key: "timestamp" unless told otherwise',
     "message_key": 'as log_schema.message_key: "message" unless told otherwise',
+    "timestamp_format": "as the sink's encoding: rfc3339 unless told otherwise, unix, unix_float, unix_ms, _us, _ns",
 }
 _FORMAT = "vector"
+_PER_SECOND = {"unix": 1, "unix_float": 1, "unix_ms": 1_000, "unix_us": 1_000_000, "unix_ns": 1_000_000_000}
 _SEVERITIES = (("severity",), ("level",), ("PRIORITY",))
 _LABELS = {
     "namespace": ("kubernetes", "pod_namespace"),
@@ -34,9 +37,16 @@ def make(kind: str, options: dict[str, str]) -> Decoder:
     cache = LabelCache()
     time_key, body_key = options.get("timestamp_key", "timestamp"), options.get("message_key", "message")
 
+    time_format = options.get("timestamp_format", "rfc3339")
+    if time_format != "rfc3339" and time_format not in _PER_SECOND:
+        allowed = ", ".join(("rfc3339", *_PER_SECOND))
+        raise UsageError(f"format {_FORMAT!r}: timestamp_format is {time_format!r}; allowed are {allowed}")
+    per_second = _PER_SECOND.get(time_format)
+
     def read(event: dict[str, Any]) -> LogRecord:
+        sent = event[time_key]
         return LogRecord(
-            rfc3339_ns(event[time_key], time_key),
+            rfc3339_ns(sent, time_key) if per_second is None else epoch_ns(sent, per_second, time_key),
             logs.syslog_severity(logs.first(event, *_SEVERITIES)),
             body(label(event[body_key]).removesuffix("\n")),
             logs.labels(event, _LABELS, cache),

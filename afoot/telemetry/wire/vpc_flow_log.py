@@ -1,8 +1,8 @@
 """AWS VPC Flow Logs: lines of words, times in seconds; a line that names the fields says their order.
 
 Without such a line the fields are those of the option, or of the default format (version 2). A message may be lines as
-Firehose or S3 has them, or CloudWatch Logs' subscription envelope, gzipped or not. An interval without traffic (NODATA)
-is no flow and no error; one in which AWS lost records (SKIPDATA) is refused.
+S3 has them, {"message": line} as Firehose delivers them, or CloudWatch Logs' subscription envelope, gzipped or not. An
+interval without traffic (NODATA) is no flow and no error; one in which AWS lost records (SKIPDATA) is refused.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from afoot.telemetry.collected import UNREADABLE, Collected
 from afoot.telemetry.flows import Names, flow
 from afoot.telemetry.formats import Decoder
 from afoot.telemetry.labelsets import LabelCache
-from afoot.telemetry.payload import parse, shown, text, unpacked
+from afoot.telemetry.payload import documents, shown, text, unpacked
 from afoot.telemetry.rows import Decoded, FlowRecord, Labels, Message
 from afoot.telemetry.values import Malformed, Refused, epoch_ns
 
@@ -41,7 +41,7 @@ def make(kind: str, options: dict[str, str]) -> Decoder:
     def decode(message: Message) -> Decoded:
         collected = Collected(_FORMAT)
         fields = configured
-        for index, line in enumerate(_lines(unpacked(message, _FORMAT)), start=1):
+        for index, line in enumerate(_lines(message), start=1):
             words = line.split()
             if "srcaddr" in words and "dstaddr" in words:  # a line of names: no address is spelled so
                 fields = words
@@ -58,18 +58,25 @@ def make(kind: str, options: dict[str, str]) -> Decoder:
     return decode
 
 
-def _lines(value: bytes) -> list[str]:
+def _lines(message: Message) -> list[str]:
+    value = unpacked(message, _FORMAT)
     if not value.startswith(b"{"):
         found = text(value, _FORMAT).splitlines()
     else:
-        envelope = parse(value, _FORMAT)
-        if envelope.get("messageType") == "CONTROL_MESSAGE":  # CloudWatch's test that the destination is reached
-            return []
-        try:
-            found = [line for event in envelope["logEvents"] for line in event["message"].splitlines()]
-        except (LookupError, TypeError, AttributeError):
-            raise DecodeError(f"{_FORMAT}: logEvents is no array of objects with a message") from None
+        found = [line for document in documents(message, _FORMAT) for line in _wrapped(document)]
     return [line for line in found if line and not line.isspace()]
+
+
+def _wrapped(document: Any) -> list[str]:
+    """The lines in CloudWatch's envelope, or in Firehose's object of one record."""
+    try:
+        if "logEvents" not in document and "message" in document:
+            return document["message"].splitlines()  # type: ignore[no-any-return]
+        if document.get("messageType") == "CONTROL_MESSAGE":  # CloudWatch's test that the destination is reached
+            return []
+        return [line for event in document["logEvents"] for line in event["message"].splitlines()]
+    except (LookupError, TypeError, AttributeError):
+        raise DecodeError(f"{_FORMAT}: logEvents is no array of objects with a message") from None
 
 
 def _flow(words: list[str], fields: list[str], cache: LabelCache) -> FlowRecord | None:
