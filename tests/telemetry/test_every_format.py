@@ -9,10 +9,8 @@ import copy
 import gzip
 import json
 import math
-import re
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -20,11 +18,10 @@ from hypothesis import strategies as st
 
 from afoot.errors import DecodeError
 from afoot.telemetry import formats, limits
-from afoot.telemetry.registry import Registry
 from afoot.telemetry.rows import Decoded, FlowRecord, InventoryChange, LogRecord, Message, MetricPoint
+from benchmarks import examples
 from tests.telemetry.support import RECORD_MS, rows
 
-PAGES = Path(__file__).parents[2] / "docs" / "formats"
 ROW_TYPES: dict[str, Any] = {
     "metrics": MetricPoint,
     "logs": LogRecord,
@@ -33,54 +30,13 @@ ROW_TYPES: dict[str, Any] = {
 }
 
 
-class Example(NamedTuple):
-    """A message of a format's page, and the rows that the page says it is, as the format json has them.
-
-    A page whose format has a registry's schemas shows these, by id, and the message's key in bytes.
-    """
-
-    name: str
-    kind: str
-    value: bytes
-    rows: bytes
-    key: bytes | None
-    schemas: dict[int, str]
-
-
-def example(name: str) -> Example:
-    page = (PAGES / f"{name}.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"^```(json|text|hex) (\w+)\n(.*?)\n```$", page, re.DOTALL | re.MULTILINE)
-    (syntax, kind, sent), (_, expected_kind, expected) = blocks
-    assert expected_kind == "rows"
-    key = re.search(r"^```hex-key\n(.*?)\n```$", page, re.DOTALL | re.MULTILINE)
-    schemas = re.findall(r"^```json-schema-(\d+)\n(.*?)\n```$", page, re.DOTALL | re.MULTILINE)
-    return Example(
-        name,
-        kind,
-        bytes.fromhex(sent) if syntax == "hex" else sent.encode(),
-        expected.encode(),
-        bytes.fromhex(key[1]) if key else None,
-        {int(number): text for number, text in schemas},
-    )
-
-
-EXAMPLES = {name: example(name) for name in formats.names()}
+EXAMPLES = examples.examples()
 TOPICS = {"jdbc_json": "jdbc.entity"}
-REGISTRY = "http://registry"
 
 
 @pytest.fixture(autouse=True, scope="module")
 def registry() -> Iterator[None]:
-    """A registry that has the schemas of the pages."""
-    known = {number: text for page in EXAMPLES.values() for number, text in page.schemas.items()}
-
-    def schema(self: Registry, number: int) -> str:
-        if number not in known:
-            raise DecodeError(f"schema {number} is not in the registry")
-        return known[number]
-
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(Registry, "schema", schema)
+    with examples.registry():
         yield
 
 
@@ -92,8 +48,7 @@ def message(name: str, value: bytes | None) -> Message:
 def decoded(name: str, value: bytes | None, kind: str | None = None) -> Decoded | DecodeError:
     """What a fresh decoder makes of a message: rows and reasons, or the reason why there are none."""
     try:
-        options = {"registry": REGISTRY} if EXAMPLES[name].schemas else {}
-        return formats.decoder(name, kind or EXAMPLES[name].kind, options)(message(name, value))
+        return formats.decoder(name, kind or EXAMPLES[name].kind, EXAMPLES[name].options)(message(name, value))
     except DecodeError as error:
         return error
 
@@ -141,7 +96,7 @@ def test_the_page_s_example_is_what_the_page_says(name: str) -> None:
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_options_stand_on_the_page(name: str) -> None:
-    page = (PAGES / f"{name}.md").read_text(encoding="utf-8")
+    page = (examples.PAGES / f"{name}.md").read_text(encoding="utf-8")
     assert [option for option in formats.options(name) if option not in page] == []
 
 
