@@ -10,13 +10,15 @@ import difflib
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from afoot.durations import parse_duration_ms
 from afoot.errors import UsageError
+from afoot.privacy import policy
+from afoot.privacy.policy import Policy
 from afoot.telemetry import formats
 
 KINDS = ("metrics", "logs", "flows", "inventory")
@@ -79,6 +81,7 @@ class Config:
     dead_letters_topic: str | None = None
     catalogue_files: tuple[str, ...] = ()
     rules_file: str | None = None
+    privacy: Policy | None = None
     source: str = "defaults"
     secrets: frozenset[str] = frozenset()
 
@@ -120,6 +123,18 @@ _TABLES = {
     "dead_letters": {"topic"},
     "catalogue": {"files"},
     "rules": {"file"},
+    "privacy": {
+        "key",
+        "addresses",
+        "ipv4_bits",
+        "ipv6_bits",
+        "scrub",
+        "patterns",
+        "drop_labels",
+        "hash_labels",
+        "dead_letters",
+        "dead_letters_key",
+    },
 }
 
 
@@ -185,6 +200,7 @@ class _Reader:
             dead_letters_topic=self._optional(read["dead_letters"], "dead_letters", "topic"),
             catalogue_files=tuple(self._files(read["catalogue"].get("files", []))),
             rules_file=self._beside(read["rules"]["file"], "[rules] file") if "file" in read["rules"] else None,
+            privacy=self._privacy(read["privacy"]) if "privacy" in document else None,
             source=self.path,
             secrets=frozenset(self.secrets),
         )
@@ -261,13 +277,90 @@ class _Reader:
             shards=self._count(table, "window", "shards", 8),
         )
 
+    def _privacy(self, table: dict[str, Any]) -> Policy:
+        key = self._secret(table, "privacy", "key")
+        if key is None or len(key) < policy.KEY_CHARS:
+            found = "is missing" if key is None else f"has {len(key)} characters"
+            raise UsageError(
+                f"{self.path}: [privacy] key {found}; {policy.KEY_CHARS} or more are needed, which nobody can guess: "
+                'key = "${AFOOT_PRIVACY_KEY}"'
+            )
+        dead_letters = self._one_of(table, "privacy", "dead_letters", policy.DEAD_LETTERS)
+        dead_letters_key = self._secret(table, "privacy", "dead_letters_key")
+        if (dead_letters_key is not None) != (dead_letters == "encrypt"):
+            raise UsageError(
+                f'{self.path}: [privacy] dead_letters_key belongs to dead_letters = "encrypt", and with it'
+            )
+        if dead_letters_key is not None and not policy.is_encryption_key(dead_letters_key):
+            raise UsageError(
+                f"{self.path}: [privacy] dead_letters_key: 32 bytes in base64 are needed: `openssl rand -base64 32`"
+            )
+        return Policy(
+            key=key,
+            addresses=self._one_of(table, "privacy", "addresses", policy.ADDRESSES),
+            ipv4_bits=self._count(table, "privacy", "ipv4_bits", 24, 32),
+            ipv6_bits=self._count(table, "privacy", "ipv6_bits", 48, 128),
+            scrub=tuple(self._texts(table, "privacy", "scrub", policy.SHIPPED, policy.SHIPPED)),
+            patterns=tuple(self._patterns(table.get("patterns", {}))),
+            drop_labels=tuple(self._texts(table, "privacy", "drop_labels")),
+            hash_labels=tuple(self._texts(table, "privacy", "hash_labels")),
+            dead_letters=dead_letters,
+            dead_letters_key=dead_letters_key,
+        )
+
+    def _patterns(self, table: object) -> Iterator[tuple[str, str]]:
+        """Regular expressions by name, in the order of the file."""
+        if not isinstance(table, dict):
+            raise UsageError(
+                f"{self.path}: [privacy] patterns: found {table!r}, allowed is a table of name = 'pattern'"
+            )
+        for name, pattern in table.items():
+            where = f"[privacy.patterns] {name}"
+            if not re.fullmatch(r"[a-z][a-z_]*", name) or name in policy.RESERVED:
+                raise UsageError(
+                    f"{self.path}: {where}: names are small letters and _, and none of {', '.join(policy.RESERVED)}"
+                )
+            try:
+                empty = re.compile(self._text(pattern, where)).search("")
+            except re.error as error:
+                raise UsageError(f"{self.path}: {where}: {pattern!r} is no regular expression: {error}") from error
+            if empty:
+                raise UsageError(f"{self.path}: {where}: {pattern!r} matches nothing, too, so it would be everywhere")
+            yield name, self._text(pattern, where)
+
+    def _secret(self, table: dict[str, Any], name: str, key: str) -> str | None:
+        """A value that must be a reference to the environment or to a file."""
+        if key in table and not (isinstance(table[key], str) and _REFERENCE.fullmatch(table[key])):
+            raise UsageError(
+                f"{self.path}: [{name}] {key}: allowed are ${{NAME}} and ${{file:PATH}}; no secret stands in this file"
+            )
+        return self._optional(table, name, key)
+
+    def _texts(
+        self,
+        table: dict[str, Any],
+        name: str,
+        key: str,
+        default: Sequence[str] = (),
+        allowed: Sequence[str] | None = None,
+    ) -> Sequence[str]:
+        value = table.get(key, list(default))
+        if not isinstance(value, list) or not all(isinstance(v, str) and v for v in value):
+            raise UsageError(f"{self.path}: [{name}] {key}: found {value!r}, allowed is a list of texts")
+        for text in value:
+            if allowed is not None and text not in allowed:
+                raise UsageError(f"{self.path}: [{name}] {key}: found {text!r}; {nearest(text, allowed)}")
+        return value
+
     def _duration(self, table: dict[str, Any], name: str, key: str, default: int) -> int:
         return parse_duration_ms(table[key], f"{self.path}: [{name}] {key}") if key in table else default
 
-    def _count(self, table: dict[str, Any], name: str, key: str, default: int) -> int:
+    def _count(self, table: dict[str, Any], name: str, key: str, default: int, most: int = 4096) -> int:
         value = table.get(key, default)
-        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 4096:
-            raise UsageError(f"{self.path}: [{name}] {key}: found {value!r}, allowed is a whole number from 1 to 4096")
+        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+            raise UsageError(
+                f"{self.path}: [{name}] {key}: found {value!r}, allowed is a whole number from 1 to {most}"
+            )
         return value
 
     def _flag(self, table: dict[str, Any], name: str, key: str) -> bool:

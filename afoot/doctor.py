@@ -13,6 +13,7 @@ from afoot.config import Config, Topic
 from afoot.errors import AfootError, DecodeError
 from afoot.kafka import Reader
 from afoot.lake.storage import ensure_writable
+from afoot.privacy.rows import Redactor
 from afoot.telemetry import formats
 from afoot.telemetry.rows import Decoded, FlowRecord, InventoryChange, LogRecord, Message, MetricPoint
 
@@ -111,6 +112,8 @@ def _topic(
     about = name
     try:
         decode = formats.decoder(entry.format, entry.kind, entry.options)
+        if config.privacy is not None:
+            decode = Redactor(config.privacy).decoder(decode)  # names and reasons are shown
         messages = list(reader.messages(reader.last(name, partitions, SAMPLE)))
     except AfootError as error:
         yield Check(about, "wrong", config.described(str(error)), "mend [[topic]], or the rights to read it")

@@ -23,6 +23,7 @@ from afoot.catalogue.loader import load_catalogue
 from afoot.config import Config, load_config
 from afoot.errors import DecodeError
 from afoot.inventory.graph import Graph
+from afoot.privacy.rows import Redactor
 from afoot.signals.sampling import Frame, Sampler
 from afoot.signals.settings import Settings
 from afoot.signals.shard import ShardState
@@ -93,6 +94,7 @@ class _Reader:
         catalogue = load_catalogue(config.catalogue_files)
         self.sampler = Sampler(catalogue, window.shards, window.size_ms, window.max_skew_ms)
         self.decoders: dict[str, Decoder | None] = {}
+        self.redactor = None if config.privacy is None else Redactor(config.privacy)
 
     def frames(self, messages: Iterable[Message]) -> Iterator[tuple[Message, list[Frame]]]:
         """Each message with its frames."""
@@ -112,7 +114,10 @@ class _Reader:
     def _decoded(self, message: Message) -> Decoded:
         if message.topic not in self.decoders:
             entry = self.config.topic_of(message.topic)
-            self.decoders[message.topic] = decoder(entry.format, entry.kind, entry.options) if entry else None
+            found = decoder(entry.format, entry.kind, entry.options) if entry else None
+            self.decoders[message.topic] = (
+                found if found is None or self.redactor is None else self.redactor.decoder(found)
+            )
         decode = self.decoders[message.topic]
         if decode is None:
             raise DecodeError(f"topic {message.topic} is not configured")

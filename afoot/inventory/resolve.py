@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from afoot.inventory.placement import derived_name, derived_type
 from afoot.inventory.versions import Row
+from afoot.privacy.pseudonyms import is_address
 from afoot.telemetry.rows import Labels
 
 Pairs = tuple[tuple[str, str], ...]
@@ -244,10 +245,12 @@ def _without_port(value: str) -> str:
 
 
 def _as_address(value: str) -> str | None:
-    """The canonical text of an IP address, its port left off; None for anything else."""
-    if not value or not (value[0].isdigit() or value[0] == "[" or ":" in value):
+    """The canonical text of an IP address, or the pseudonym of one, its port left off; None for anything else."""
+    if not value or not (value[0].isdigit() or value[0] == "[" or ":" in value or value.startswith("addr-")):
         return None
     for text in (value, _without_port(value)):
+        if is_address(text):
+            return text
         try:
             return str(ip_address(text))
         except ValueError:

@@ -11,6 +11,8 @@ from pyflink.table.udf import FunctionContext, ScalarFunction, UserDefinedScalar
 from afoot.catalogue.loader import load_catalogue
 from afoot.config import Config
 from afoot.errors import DecodeError
+from afoot.privacy.rows import Redactor
+from afoot.privacy.seal import Sealer
 from afoot.signals.sampling import Frame, Sampler
 from afoot.telemetry.formats import Decoder, decoder
 from afoot.telemetry.rows import Decoded, Message
@@ -20,7 +22,10 @@ from jobs.findings.worker import collect_rarely
 
 
 class DecodeMessages(ScalarFunction):  # type: ignore[misc]
-    """Frames of messages, as texts of seven fields: kind, shard, window, messages, points, reason, body."""
+    """Frames of messages, as texts of seven fields: kind, shard, window, messages, points, reason, body.
+
+    With [privacy] encrypting dead letters, a frame that may become one has its message's key and value as two more.
+    """
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -32,6 +37,9 @@ class DecodeMessages(ScalarFunction):  # type: ignore[misc]
         self.sampler = Sampler(catalogue, window.shards, window.size_ms, window.max_skew_ms)
         self.merger = Merger(self.config)
         self.decoders: dict[str, Decoder | None] = {}
+        privacy = self.config.privacy
+        self.redactor = None if privacy is None else Redactor(privacy)
+        self.sealer = None if privacy is None or privacy.dead_letters == "drop" else Sealer(privacy)
 
     def eval(
         self, k: pd.Series, v: pd.Series, topic: pd.Series, partition: pd.Series, offset: pd.Series, ts: pd.Series
@@ -45,7 +53,19 @@ class DecodeMessages(ScalarFunction):  # type: ignore[misc]
             )
         ]
         frames = self.merger.merge(messages, list(self.frames(messages)))
-        return pd.Series([[as_text(f) for f in some] for some in frames], dtype=object)
+        texts = [[as_text(f) for f in some] for some in frames]
+        if self.sealer is not None:
+            for message, some, found in zip(messages, frames, texts, strict=True):
+                self.seal(message, some, found)
+        return pd.Series(texts, dtype=object)
+
+    def seal(self, message: Message, frames: list[Frame], texts: list[str]) -> None:
+        """Adds a message's key and value to the texts of those of its frames that may become dead letters."""
+        places = [place for place, frame in enumerate(frames) if frame.kind in ("dead", "refused", "unsure")]
+        if places and self.sealer is not None:
+            sealed = f"{SEPARATOR}{self.sealer.seal(message.key)}{SEPARATOR}{self.sealer.seal(message.value)}"
+            for place in places:
+                texts[place] += sealed
 
     def frames(self, messages: list[Message]) -> Iterator[list[Frame]]:
         """The frames of each message, in order."""
@@ -66,7 +86,8 @@ class DecodeMessages(ScalarFunction):  # type: ignore[misc]
         topic = message.topic
         if topic not in self.decoders:
             entry = self.config.topic_of(topic)
-            self.decoders[topic] = decoder(entry.format, entry.kind, entry.options) if entry else None
+            found = decoder(entry.format, entry.kind, entry.options) if entry else None
+            self.decoders[topic] = found if found is None or self.redactor is None else self.redactor.decoder(found)
         decode = self.decoders[topic]
         if decode is None:
             raise DecodeError(f"topic {topic} is not configured: no [[topic]] says what its messages are")

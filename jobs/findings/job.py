@@ -158,7 +158,8 @@ def _frames(table_env: StreamTableEnvironment, config: Config, values: dict[str,
     if config.inventory():
         sources.append(("inventory", "heard"))
     decoded = " UNION ALL ".join(
-        render("02_decode.sql", source=source, counted_at=counted_at, **values) for source, counted_at in sources
+        render("02_decode.sql", source=source, counted_at=counted_at, privacy=config.privacy is not None, **values)
+        for source, counted_at in sources
     )
     stream = table_env.to_data_stream(table_env.sql_query(decoded)).rebalance()
     table_env.create_temporary_view("decoded", table_env.from_data_stream(stream, own_time_schema(DECODED, "heard")))

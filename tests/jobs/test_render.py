@@ -51,7 +51,10 @@ RENDERED = {
         telemetry_path="file:///capture/telemetry.jsonl.gz",
         inventory_path="file:///capture/inventory.jsonl.gz",
     ),
-    "02_decode": lambda: render("02_decode.sql", source="telemetry", counted_at="ts", **SEPARATORS),
+    "02_decode": lambda: render("02_decode.sql", source="telemetry", counted_at="ts", privacy=False, **SEPARATORS),
+    "02_decode_privacy": lambda: render(
+        "02_decode.sql", source="telemetry", counted_at="ts", privacy=True, **SEPARATORS
+    ),
     "02_late": lambda: render("02_late.sql", window_ms=60_000),
     "03_windows": lambda: render("03_windows.sql", keys=[0, 3, 4], **SEPARATORS, **WINDOW),
     "04_inventory": lambda: render("04_inventory.sql", **SEPARATORS, **WINDOW),

@@ -1,6 +1,9 @@
 -- Step 2: messages become frames. decode_messages (Python, a batch of messages a call) returns the frames of a message
 -- as texts of seven fields; a frame is a sample block of one (shard, minute), inventory changes, counts, or a refusal.
 -- What could not be read, or may turn out to be late (kind 'unsure'), keeps the bytes of its message.
+{%- if privacy %}
+-- As [privacy] says: encrypted, in two more fields of the text, or not at all where it has none.
+{%- endif %}
 SELECT
   kind,
   shard,
@@ -13,8 +16,13 @@ SELECT
   `partition`,
   `offset`,
   ts,
+{%- if privacy %}
+  k,
+  v,
+{%- else %}
   CASE WHEN kind IN ('dead', 'refused', 'unsure') THEN k END AS k,
   CASE WHEN kind IN ('dead', 'refused', 'unsure') THEN v END AS v,
+{%- endif %}
   counted_at,
   heard
 FROM (
@@ -26,7 +34,13 @@ FROM (
     CAST(SPLIT_INDEX(frame, {{ separator }}, 4) AS BIGINT) AS points,
     SPLIT_INDEX(frame, {{ separator }}, 5) AS reason,
     SPLIT_INDEX(frame, {{ separator }}, 6) AS body,
-    topic, `partition`, `offset`, ts, k, v,
+    topic, `partition`, `offset`, ts,
+{%- if privacy %}
+    CAST(ENCODE(NULLIF(SPLIT_INDEX(frame, {{ separator }}, 7), ''), 'UTF-8') AS BYTES) AS k,
+    CAST(ENCODE(NULLIF(SPLIT_INDEX(frame, {{ separator }}, 8), ''), 'UTF-8') AS BYTES) AS v,
+{%- else %}
+    k, v,
+{%- endif %}
     CAST({{ counted_at }} AS TIMESTAMP_LTZ(3)) AS counted_at,
     heard
   FROM (

@@ -26,7 +26,8 @@ FROM (
     CAST(SPLIT_INDEX(frame, u&'\001f', 4) AS BIGINT) AS points,
     SPLIT_INDEX(frame, u&'\001f', 5) AS reason,
     SPLIT_INDEX(frame, u&'\001f', 6) AS body,
-    topic, `partition`, `offset`, ts, k, v,
+    topic, `partition`, `offset`, ts,
+    k, v,
     CAST(ts AS TIMESTAMP_LTZ(3)) AS counted_at,
     heard
   FROM (
