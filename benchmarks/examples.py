@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 from unittest import mock
@@ -60,9 +60,9 @@ def examples() -> dict[str, Example]:
 
 
 @contextlib.contextmanager
-def registry() -> Iterator[None]:
-    """A registry at REGISTRY that has the schemas of the pages."""
-    known = {number: text for page in examples().values() for number, text in page.schemas.items()}
+def registry(more: Mapping[int, str] | None = None) -> Iterator[None]:
+    """A registry at REGISTRY that has the schemas of the pages, and more."""
+    known = {number: text for page in examples().values() for number, text in page.schemas.items()} | dict(more or {})
 
     def schema(self: Registry, number: int) -> str:
         if number not in known:

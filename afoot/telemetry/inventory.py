@@ -51,7 +51,7 @@ def upserted(table: str, row: Mapping[str, Any], time_ms: int, snapshot: bool) -
         columns["attributes"] = _attributes(columns["attributes"])
     for column, value in columns.items():
         if type(value) is not str:
-            _check_json(value, f"{table}.{column}")
+            _check_json(value, f"{table}.{column if column.isidentifier() and len(column) <= 60 else shown(column)}")
     return InventoryChange(table, "upsert", key_of(table, columns), columns, time_ms, snapshot)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import pytest
@@ -163,6 +164,18 @@ def test_a_polled_row_that_cannot_be_used_is_still_there() -> None:
 )
 def test_other_messages_are_dead(value: Any, reason: str) -> None:
     assert reason in dead(value)
+
+
+def test_a_column_s_name_is_shown_as_far_as_a_reason_may_be_long() -> None:
+    assert dead({**ENTITY, "a" * 5_000: math.inf}).startswith("jdbc_json: entity.'aaaa")
+    assert "entity.'a\\n' is inf" in dead({**ENTITY, "a\n": math.inf})
+    assert len(dead({**ENTITY, "a" * 5_000: math.inf})) < 200
+
+
+@pytest.mark.parametrize("table", [["entity"], {"entity": 1}, None, 5, "pods", "heartbeat"])
+def test_a_poll_of_no_table(table: Any) -> None:
+    polled = {**ENTITY, "polled_table": table, "polled_at": RECORD_MS, "polled_row": 1, "polled_rows": 1}
+    assert "polled_table is" in dead(polled)
 
 
 def test_a_tombstone_is_dead() -> None:

@@ -60,7 +60,7 @@ def _decoded(message: Message, table: str | None) -> Decoded:
 def _polled(row: dict[str, Any]) -> Decoded:
     """A row of a poll of a whole table, or the only record of a poll that found the table empty."""
     table = row.get("polled_table")
-    if table not in TABLES or table == "heartbeat":
+    if type(table) is not str or table not in TABLES or table == "heartbeat":
         raise Refused(f"polled_table is {shown(table)}; allowed are entity, relation, schedule")
     time_ms = _ms(row.get("polled_at"), "polled_at")
     number, rows = count(row.get("polled_row"), "polled_row"), count(row["polled_rows"], "polled_rows")
