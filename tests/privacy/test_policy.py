@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,16 @@ employee = 'E-\\d+'
         "encrypt",
         SECRETS["SEAL"],
     )
+
+
+def test_the_page_s_example_is_a_policy(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "privacy.md").read_text("utf-8")
+    (block,) = re.findall(r"^```toml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    names = {"AFOOT_PRIVACY_KEY": "KEY", "AFOOT_DEAD_LETTERS_KEY": "SEAL"}
+    for name, ours in names.items():
+        block = block.replace(name, ours)
+    policy = read(tmp_path, block).privacy
+    assert policy is not None and policy.patterns == (("employee", r"E-\d{6}"),)
 
 
 def test_the_keys_are_never_shown(tmp_path: Path) -> None:
