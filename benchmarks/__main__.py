@@ -16,6 +16,7 @@ import orjson
 from afoot.simulate.load import FORMATS
 from benchmarks import report
 from benchmarks.day import replay_day
+from benchmarks.encodings import METRICS
 from benchmarks.findings import PARALLELISM, Unbalanced, run_findings
 from benchmarks.machine import machine
 from benchmarks.process import Run, folder_for, module, watched
@@ -27,6 +28,7 @@ ENTITIES = (1_000, 10_000)
 POINTS, QUICK_POINTS = 4_800_000, 480_000
 REPEATS, QUICK_REPEATS = 3, 1
 SINGLE = 20  # with one point a message, a run has so many times fewer points
+OTHERS = tuple(name for name in METRICS if name not in FORMATS)
 NAMES = (*FORMATS, "single", "day")
 
 
@@ -34,13 +36,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measures what is asked for; 1 if a run lost something or an aim was missed by --strict."""
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small and once: to see that it works, not for figures")
-    parser.add_argument("--only", nargs="+", choices=NAMES, default=list(NAMES), help="these parts only")
+    parser.add_argument("--only", nargs="+", choices=NAMES, help="these parts only")
+    parser.add_argument(
+        "--formats",
+        nargs="*",
+        choices=OTHERS,
+        help="these other metric formats, or all others, with the fewest entities, and nothing else without --only",
+    )
     parser.add_argument("--points", type=int, help=f"a run ({POINTS:,}; {QUICK_POINTS:,} with --quick)")
     parser.add_argument("--entities", nargs="+", type=int, default=list(ENTITIES))
     parser.add_argument("--repeats", type=int, help=f"of each run ({REPEATS}; {QUICK_REPEATS} with --quick)")
     parser.add_argument("--json", type=Path, default=Path("benchmarks/results/latest.json"), help="where figures go")
     parser.add_argument("--strict", action="store_true", help="fail where an aim is missed")
     given = parser.parse_args(arguments)
+    only = given.only if given.only is not None else [] if given.formats is not None else list(NAMES)
+    others = given.formats if given.formats else OTHERS if given.formats is not None else ()
     points = given.points or (QUICK_POINTS if given.quick else POINTS)
     repeats = given.repeats or (QUICK_REPEATS if given.quick else REPEATS)
 
@@ -52,15 +62,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     }
     with tempfile.TemporaryDirectory(prefix="afoot-bench-") as folder:
         base = Path(folder)
-        loads = [Load(f, n, points) for f in FORMATS if f in given.only for n in given.entities]
-        if "single" in given.only:
+        loads = [Load(f, n, points) for f in FORMATS if f in only for n in given.entities]
+        loads += [Load(f, min(given.entities), points) for f in others]
+        if "single" in only:
             loads += [Load(f, given.entities[0], points // SINGLE, per_message=1) for f in ("avro", "json")]
         try:
             for load in loads:
                 # A broker of its own each: what is left of an earlier topic is neither read nor cached.
                 with kafka(folder_for(base, "kafka")) as broker:
                     document["loads"].append(measure(broker, load, repeats, base, say))
-            if "day" in given.only:
+            if "day" in only:
                 document["day"] = replay_day(base, 1.0 if given.quick else 24.0, say)
         except Unbalanced as error:
             print(f"benchmarks: {error}", file=sys.stderr)

@@ -7,6 +7,7 @@ from typing import Any
 
 import duckdb
 
+from benchmarks.encodings import OPTIONS
 from benchmarks.process import Run, flink_settings, module, watched
 from benchmarks.topics import Filled
 from tests.servers.process import free_port
@@ -85,6 +86,7 @@ def found(lake: Path) -> list[tuple[Any, ...]]:
 
 def _config(filled: Filled, bootstrap: str, settings: dict[str, str]) -> str:
     lines = [f'"{name}" = "{value}"' for name, value in settings.items()]
+    options = "\n".join(f'{name} = "{value}"' for name, value in OPTIONS.get(filled.load.format, {}).items())
     return f"""
 [kafka]
 "bootstrap.servers" = "{bootstrap}"
@@ -93,6 +95,7 @@ start = "earliest"
 name = "{filled.telemetry}"
 kind = "metrics"
 format = "{filled.load.format}"
+{options}
 [[topic]]
 name = "{filled.inventory}"
 kind = "inventory"

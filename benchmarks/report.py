@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 
 AIM_POINTS_PER_S = {"avro": 150_000, "json": 150_000, "otlp_json": 100_000}
+AIM_OTHERS_PER_S = 50_000  # in any other format
 AIM_PEAK_BYTES = 6 * 2**30
 AIM_COST_RATIO = 1.3
 AIM_DAY_S = 180
@@ -42,7 +43,7 @@ def aims(document: dict[str, Any]) -> list[dict[str, Any]]:
     found = []
     for load in document["loads"]:
         if load["per_message"] > 1:
-            aim = AIM_POINTS_PER_S[load["format"]]
+            aim = AIM_POINTS_PER_S.get(load["format"], AIM_OTHERS_PER_S)
             found.append(_aim(f"{load['name']}: points/s", aim, load["points_per_s"], load["points_per_s"] >= aim))
     if document["loads"]:
         peak = max(load["peak_bytes"] for load in document["loads"])

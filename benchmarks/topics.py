@@ -1,12 +1,21 @@
-"""Topics filled with a fleet's telemetry, and what was put into them."""
+"""Topics filled with a fleet's telemetry, and what was put into them.
+
+Formats that the fleet writes itself come from templates; the others are written point by point, as benchmarks.encodings
+has them, which takes longer and is not timed.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple, cast
 
 from confluent_kafka import Producer
 
-from afoot.simulate.load import MALFORMED_EVERY, STEP_S, Fleet, Format
+from afoot.simulate.load import FORMATS, MALFORMED_EVERY, STEP_S, Fleet, Format
+from afoot.telemetry import canonical
+from afoot.telemetry.payload import document
+from afoot.telemetry.rows import Message
+from benchmarks import encodings
 from tests.servers.kafka import Kafka
 
 PARTITIONS = 4
@@ -16,7 +25,7 @@ LEVEL = "none"  # compression: agents differ; without it, a scan is as fast as i
 class Load(NamedTuple):
     """A case: how many entities send how many points, in which format and how many a message."""
 
-    format: Format
+    format: str
     entities: int
     points: int  # about; whole steps are sent
     per_message: int = 100
@@ -41,6 +50,20 @@ class Filled(NamedTuple):
     inventory_messages: int
     simulated_s: int
     culprit: str
+
+
+def messages(fleet: Fleet, load: Load, steps: int) -> Iterator[Message]:
+    """A load's messages, in order of their times; one in MALFORMED_EVERY is cut off."""
+    if load.format in FORMATS:
+        yield from fleet.messages(cast(Format, load.format), steps, partitions=PARTITIONS, points=load.per_message)
+        return
+    encode, read = encodings.METRICS[load.format], canonical.reader("metrics")
+    written = fleet.messages("json", steps, partitions=PARTITIONS, points=load.per_message)
+    for number, message in enumerate(written, start=1):
+        if number % MALFORMED_EVERY == 0:  # cut off by the fleet: no row can be had of it
+            yield message._replace(value=b"{" + (message.value or b"")[:100])
+        else:
+            yield message._replace(value=encode(read(document(message, "json"), "json").rows))
 
 
 def fill(kafka: Kafka, load: Load) -> Filled:
@@ -77,7 +100,7 @@ def fill(kafka: Kafka, load: Load) -> Filled:
         inventory_messages += 1
     sizes = [len(fleet.series[i : i + load.per_message]) for i in range(0, len(fleet.series), load.per_message)]
     messages = malformed = points = payload_bytes = 0
-    for message in fleet.messages(load.format, steps, partitions=PARTITIONS, points=load.per_message):
+    for message in messages(fleet, load, steps):
         send(telemetry, message.partition, message.key, message.value, message.timestamp_ms)
         messages += 1
         payload_bytes += len(message.value or b"")
