@@ -11,11 +11,13 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from importlib.resources import files
 from io import BytesIO
 from typing import Any
 
 import fastavro
 import orjson
+import yaml
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality, ScopeMetrics
@@ -200,6 +202,40 @@ DISKS = {
     "node_disk_written_bytes_total": ("disk_octets", "write"),
     "node_disk_read_bytes_total": ("disk_octets", "read"),
 }
+
+
+def catalogue(format_name: str) -> str | None:
+    """What a user's catalogue adds where a format cannot say the names of the shipped one, or not their kinds; or None.
+
+    collectd puts its own name before each; CloudWatch has sums and means of a minute, and here a prefix of its own.
+    """
+    if not format_name.startswith(("collectd", "cloudwatch")):
+        return None
+    shipped = yaml.safe_load(files("afoot.catalogue").joinpath("signals.yaml").read_text("utf-8"))
+    signals: dict[str, Any] = {}
+    for signal, entry in shipped["signals"].items():
+        for family, source in entry["sources"].items():
+            names = [name for name in source.get("metrics", ()) if "." not in name]
+            if not names or source["how"] not in ("rate", "increase", "gauge"):
+                continue
+            added = {
+                key: source[key] for key in ("component", "entity", "unit", "how", "across", "scale") if key in source
+            }
+            if format_name.startswith("collectd"):
+                added["metrics"] = [spelling for name in names for spelling in _collectd_names(name)]
+            else:
+                added["metrics"] = [FLEET + name for name in names]
+                added["how"] = "gauge" if source["how"] == "gauge" else "stat_sum"
+            signals.setdefault(signal, {"sources": {}})["sources"][f"sent_{family}"] = added
+    return str(yaml.safe_dump({"version": 1, "signals": signals}))
+
+
+FLEET = "fleet_"  # before the names that are sent as CloudWatch's
+
+
+def _collectd_names(name: str) -> list[str]:
+    found = "collectd_disk_" + "_".join(DISKS[name]) if name in DISKS else f"collectd_{name}"
+    return [found, f"{found}_total"]
 
 
 def collectd_json_metrics(points: Sequence[MetricPoint]) -> bytes:

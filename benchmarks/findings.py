@@ -7,7 +7,7 @@ from typing import Any
 
 import duckdb
 
-from benchmarks.encodings import OPTIONS
+from benchmarks.encodings import OPTIONS, catalogue
 from benchmarks.process import Run, flink_settings, module, watched
 from benchmarks.topics import Filled
 from tests.servers.process import free_port
@@ -23,7 +23,11 @@ def run_findings(filled: Filled, bootstrap: str, broker: int, folder: Path) -> t
     """One run, and its books by account; Unbalanced if anything is missing."""
     port = free_port()
     config, lake = folder / "afoot.toml", folder / "lake"
-    config.write_text(_config(filled, bootstrap, flink_settings(port)), encoding="utf-8")
+    text = _config(filled, bootstrap, flink_settings(port))
+    if added := catalogue(filled.load.format):
+        (folder / "signals.yaml").write_text(added, encoding="utf-8")
+        text += f'[catalogue]\nfiles = ["{folder / "signals.yaml"}"]\n'
+    config.write_text(text, encoding="utf-8")
     command = module("jobs.findings", "--config", str(config), "--lake", str(lake), "--bounded")
     run = watched(command, port, broker)
     return run, check_books(filled, lake)

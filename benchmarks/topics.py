@@ -63,7 +63,10 @@ def messages(fleet: Fleet, load: Load, steps: int) -> Iterator[Message]:
         if number % MALFORMED_EVERY == 0:  # cut off by the fleet: no row can be had of it
             yield message._replace(value=b"{" + (message.value or b"")[:100])
         else:
-            yield message._replace(value=encode(read(document(message, "json"), "json").rows))
+            rows = read(document(message, "json"), "json").rows
+            if load.format == "cloudwatch_metric_stream":
+                rows = [row._replace(name=encodings.FLEET + row.name) for row in rows]
+            yield message._replace(value=encode(rows))
 
 
 def fill(kafka: Kafka, load: Load) -> Filled:

@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from afoot.catalogue.loader import load_catalogue
 from afoot.errors import DecodeError
+from afoot.signals.sampling import Sampler
 from afoot.simulate import load
 from afoot.simulate.load import FORMATS, Fleet
 from afoot.telemetry import formats
 from benchmarks import topics
 from benchmarks.__main__ import OTHERS
-from benchmarks.encodings import OPTIONS
+from benchmarks.encodings import OPTIONS, catalogue
 
 
 def test_every_metric_format_is_a_load() -> None:
     assert {*FORMATS, *OTHERS} == {name for name in formats.names() if "metrics" in formats.kinds(name)}
+
+
+@pytest.mark.parametrize("name", ["collectd_json", "collectd_graphite", "cloudwatch_metric_stream"])
+def test_signals_ask_for_what_the_fleet_is_called_in_a_format(name: str, tmp_path: Path) -> None:
+    (tmp_path / "signals.yaml").write_text(catalogue(name) or "")
+    asked = load_catalogue([tmp_path / "signals.yaml"])
+    decode = formats.decoder(name, "metrics", OPTIONS.get(name, {}))
+    sampler = Sampler(asked, 4)
+    frames = [
+        frame
+        for message in topics.messages(Fleet(100), topics.Load(name, 100, 400), 1)
+        for frame in sampler.read(message, decode)
+    ]
+    by_kind = {kind: sum(frame.points for frame in frames if frame.kind == kind) for kind in ("samples", "unasked")}
+    assert by_kind["samples"] > 4 * by_kind["unasked"]
 
 
 @pytest.mark.parametrize("name", OTHERS)
