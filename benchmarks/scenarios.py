@@ -1,6 +1,7 @@
 """How often the findings are right: `python -m benchmarks.scenarios --seeds 0-19`.
 
 Each scenario and seed is simulated, run and judged by its truth. Exit status 1 if a criterion is missed.
+`--formats all` sends one scenario in every format instead, and asks whether the verdict is the same in each.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from afoot.errors import AfootError, UsageError
 from afoot.lake.query import open_lake
 from afoot.simulate.run import simulate
 from afoot.simulate.scenarios import SCENARIOS
-from benchmarks import inprocess
+from benchmarks import forms, inprocess
 from benchmarks.judging import ANSWERS, judge
 
 Rows = tuple[list[dict[str, Any]], list[dict[str, Any]]]  # findings, evidence
@@ -185,7 +186,18 @@ def main() -> int:
     parser.add_argument("--engine", choices=list(ENGINES), default="in-process")
     parser.add_argument("--jobs", type=int, help="captures at a time; all CPUs unless the engine is flink")
     parser.add_argument("--json", type=Path, help="write every capture's judgement to this file")
+    parser.add_argument("--formats", nargs="+", help="one scenario and seed in these formats, or in all")
     given = parser.parse_args()
+    if given.formats:
+        unknown = set(given.formats) - {"all", *(form.format for form in forms.forms())}
+        if unknown or given.engine == "flink":
+            print(
+                f"benchmarks.scenarios: --formats {' '.join(given.formats)}: in-process, all or formats",
+                file=sys.stderr,
+            )
+            return 2
+        first = given.scenarios.split(",")[0] if given.scenarios != ",".join(SCENARIOS) else "hourly_backup"
+        return forms.compare(first, seeds_of(given.seeds)[0], given.formats, given.jobs or os.cpu_count() or 1)
     try:
         seeds, names = seeds_of(given.seeds), given.scenarios.split(",")
         jobs = given.jobs or (1 if given.engine == "flink" else os.cpu_count() or 1)

@@ -1,0 +1,82 @@
+"""A scenario in other forms: what is written anew keeps its rows, and what differs is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from afoot.catalogue.loader import load_catalogue
+from afoot.config import load_config
+from afoot.telemetry import formats
+from afoot.telemetry.rows import Labels, Message, MetricPoint
+from benchmarks import encodings, forms
+
+TIME = 1_795_231_028_961_000_000
+DISK = MetricPoint(
+    "node_disk_writes_completed_total",
+    "",
+    "cumulative",
+    Labels.of({"instance": "db-1:9100", "device": "nvme1n1"}),
+    TIME,
+    7.0,
+)
+OTHER = MetricPoint("write_lag_seconds", "s", "gauge", Labels.of({"job_name": "j"}), TIME, 2.0)
+
+
+def test_every_format_of_every_kind_is_a_form() -> None:
+    # debezium_avro's registry and what its messages hold are the forms' own; all else is by the formats' names.
+    assert {(form.format, form.kind) for form in forms.forms()} == {
+        (name, kind) for name in formats.names() for kind in formats.kinds(name)
+    }
+
+
+@pytest.mark.parametrize("form", forms.forms(), ids=lambda form: f"{form.kind} {form.name}")
+def test_a_form_s_configuration_is_one(form: forms.Form, tmp_path: Path) -> None:
+    path = tmp_path / "afoot.toml"
+    path.write_text(forms._config(tmp_path, form), "utf-8")
+    config = load_config(path)
+    topic = forms.COLLECTD if form.format.startswith("collectd") else forms.BASE[form.kind][0]
+    entry = config.topic_of(f"{topic}.entity" if form.format == "jdbc_json" else topic)
+    assert entry is not None
+    assert (entry.format, entry.kind) == (form.format, form.kind)
+    assert bool(config.catalogue_files) == form.format.startswith("collectd")
+    if config.catalogue_files:
+        assert load_catalogue(config.catalogue_files).uses("collectd_disk_disk_ops_write")
+
+
+def test_disks_go_to_collectd_and_the_rest_stays() -> None:
+    message = Message("telemetry.metrics", 1, 5, 1, None, encodings.otlp_json_metrics([DISK, OTHER]))
+    disks, rest = forms._formed([message], forms.Form("metrics", "collectd_json", "disks"))
+    assert disks.topic == forms.COLLECTD
+    (disk,) = formats.decoder("collectd_json", "metrics", {"store_rates": "false"})(disks).rows
+    assert (disk.name, disk.value) == ("collectd_disk_disk_ops_write_total", 7.0)
+    assert list(formats.decoder("otlp_json", "metrics")(rest).rows) == [OTHER]
+
+
+def test_what_differs_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    verdict = ("shared_volume_contention", "vm:a", "job:j", "volume:v", "cron:1", 3600)
+    other = (*verdict[:1], "vm:b", *verdict[2:])
+
+    class Pool:
+        def __init__(self, jobs: int) -> None:
+            pass
+
+        def __enter__(self) -> Pool:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def map(self, _: object, *parts: object) -> list[forms.Told]:
+            return [
+                forms.Told("json", "metrics", 3, [verdict], [verdict], True, []),
+                forms.Told("influx", "metrics", 3, [other], [verdict], False, ["culprit vm:b, truth vm:a"]),
+            ]
+
+    monkeypatch.setattr(forms, "ProcessPoolExecutor", Pool)
+    assert forms.compare("hourly_backup", 3, ["all"], 1) == 1
+    out = capsys.readouterr().out
+    assert "vm:a, job:j, volume:v, cron:1, 3600" in out
+    assert "DIFFERENT" in out
+    assert "culprit vm:b, truth vm:a" in out
