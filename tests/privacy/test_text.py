@@ -70,7 +70,7 @@ def test_what_is_found_is_replaced_and_nothing_else(text: str, secret: str, kind
         "1.3.6.1.4.1.9",
         "999.1.1.1",
         "std::vector a :: b",
-        "1790000000000 and 1790000000000000000",
+        "1790000000005 and 1790000000000000000",
         "4111 1111 1111 1112",
         "tokens: 12 token_count=5 secretary",
         "kafka@home",
