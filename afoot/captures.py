@@ -22,7 +22,8 @@ import zstandard
 from afoot.errors import AfootError, UsageError
 from afoot.telemetry.rows import Message
 
-SORT_LINES = 200_000  # lines held in memory while sorting: about 200 MB of OTLP; more spill to disk
+SORT_BYTES = 256 * 1024 * 1024  # of messages held in memory while sorting; more spill to disk
+_OVERHEAD = 400  # bytes of a message held beside its own, about
 
 
 class Prepared(NamedTuple):
@@ -75,7 +76,7 @@ def prepare(
     folder: Path,
     is_inventory: Callable[[str], bool],
     progress: Callable[[int], None] = lambda _: None,
-    sort_lines: int = SORT_LINES,
+    sort_bytes: int = SORT_BYTES,
 ) -> Prepared:
     """Sorts captures into `folder` in bounded memory: offsets order a partition, record times merge partitions.
 
@@ -86,10 +87,10 @@ def prepare(
     with ExitStack() as spills:
         by_offset = external_sort(
             ((m.topic, m.partition, m.offset, m.timestamp_ms, m.key, m.value) for m in read_captures(files, progress)),
-            sort_lines,
+            sort_bytes,
             spills,
         )
-        by_time = external_sort(_merge_keys(by_offset), sort_lines, spills)
+        by_time = external_sort(_merge_keys(by_offset), sort_bytes, spills)
         telemetry, inventory = folder / "telemetry.jsonl.gz", folder / "inventory.jsonl.gz"
         with (
             gzip.open(telemetry, "wb", compresslevel=1) as data,
@@ -129,21 +130,26 @@ def _merge_keys(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
 
 
 def external_sort(
-    rows: Iterable[tuple[Any, ...]], chunk: int, spills: ExitStack, key: int = 4
+    rows: Iterable[tuple[Any, ...]], most_bytes: int, spills: ExitStack, key: int = 4
 ) -> Iterator[tuple[Any, ...]]:
-    """Rows in the order of their first `key` fields, spilling runs of `chunk` rows to unnamed temporary files."""
+    """Rows in the order of their first `key` fields; more than `most_bytes` go to unnamed temporary files in runs.
+
+    The last two fields of a row are bytes or None.
+    """
 
     def order(row: tuple[Any, ...]) -> tuple[Any, ...]:
         return row[:key]
 
     runs: list[IO[bytes]] = []
     held: list[tuple[Any, ...]] = []
+    held_bytes = 0
     for row in rows:
         held.append(row)
-        if len(held) >= chunk:
+        held_bytes += len(row[-2] or b"") + len(row[-1] or b"") + _OVERHEAD
+        if held_bytes >= most_bytes:
             held.sort(key=order)
             runs.append(_spilled(held, spills))
-            held = []
+            held, held_bytes = [], 0
     held.sort(key=order)
     if not runs:
         return iter(held)

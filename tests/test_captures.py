@@ -21,10 +21,10 @@ def message(topic: str, partition: int, offset: int, ms: int, value: bytes | Non
 
 
 def prepared(
-    messages: list[Message], folder: Path, sort_lines: int = 1000
+    messages: list[Message], folder: Path, sort_bytes: int = 1 << 20
 ) -> tuple[Prepared, list[tuple[str, int, int]]]:
     write_captures(folder / "c.jsonl", messages)
-    found = prepare([folder / "c.jsonl"], folder, lambda topic: topic == "inventory", sort_lines=sort_lines)
+    found = prepare([folder / "c.jsonl"], folder, lambda topic: topic == "inventory", sort_bytes=sort_bytes)
     with gzip.open(found.telemetry) as lines:
         rows = [json.loads(line) for line in lines]
     return found, [(row["topic"], row["partition"], row["offset"]) for row in rows]
@@ -81,7 +81,7 @@ def test_spilling_gives_the_same_order(tmp_path_factory: pytest.TempPathFactory,
     rng.shuffle(messages)
     folder = tmp_path_factory.mktemp("sort")
     _, in_memory = prepared(messages, folder)
-    _, spilled = prepared(messages, folder, sort_lines=4)
+    _, spilled = prepared(messages, folder, sort_bytes=1_700)
     assert spilled == in_memory
 
 

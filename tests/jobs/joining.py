@@ -27,7 +27,7 @@ def main() -> None:
     given = json.load(sys.stdin)
     folder = Path(tempfile.mkdtemp())
     config = Config(topics=())
-    table_env = engine.embedded(engine.settings(config) | engine.replay_settings(folder), folder, bounded=True)
+    table_env = engine.embedded(engine.settings(config) | engine.replay_settings(folder), folder, brief=True)
     for name, columns in (("placed", PLACED), ("requests", REQUESTS)):
         file = folder / f"{name}.jsonl"
         rows = sorted(given[name], key=lambda row: row["rt_ms"])
