@@ -6,10 +6,11 @@ capture as it was simulated, and right by the scenario's truth.
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
 import tempfile
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
@@ -54,6 +55,11 @@ class Form(NamedTuple):
         """As tables show it."""
         return f"{self.format}, {self.way}" if self.way else self.format
 
+    @property
+    def simulated(self) -> bool:
+        """Whether captures are in this form as they are; CloudWatch's is, by a seed that has it."""
+        return (not self.way and self.format == BASE[self.kind][1]) or self.format == "cloudwatch_metric_stream"
+
     def fits(self, seed: int) -> bool:
         """Whether the agents of a seed are those that this form is about."""
         style = World(seed, 0, 3_600).style
@@ -93,22 +99,34 @@ class Told:
         return self.verdicts == self.simulated and self.right
 
 
+class Simulated(NamedTuple):
+    """A scenario of a seed: its messages, its truth, and what they give as they are."""
+
+    messages: list[Message]
+    truth: dict[str, Any]
+    findings: list[dict[str, Any]]
+    evidence: list[dict[str, Any]]
+
+
+@functools.lru_cache(maxsize=1)  # forms of one seed follow one another
+def simulated(scenario: str, seed: int) -> Simulated:
+    """Plays a scenario, and runs it as it was simulated."""
+    played = play(scenario, seed)
+    messages = list(arrive(measured(played), played.world.rng("offsets")))
+    return Simulated(messages, asdict(truth_of(played)), *_run(messages, None))
+
+
 def tell(scenario: str, seed: int, form: Form) -> Told:
-    """Simulates a scenario, runs it as it is and in a form, and compares."""
+    """Runs a scenario in a form, and compares."""
     while not form.fits(seed):
         seed += 1
-    with tempfile.TemporaryDirectory(prefix="afoot-form-") as name:
-        folder = Path(name)
-        played = play(scenario, seed)
-        messages = list(arrive(measured(played), played.world.rng("offsets")))
-        truth = asdict(truth_of(played))
-        simulated = _run(folder / "simulated", messages, BASE["metrics"][0], None)
-        findings, evidence = simulated
-        if form.format != BASE[form.kind][1] or form.way:
-            findings, evidence = _run(folder / "form", _formed(messages, form), "", form)
-        found = judge(truth, findings, evidence)
-        right = all(found.answers[answer] for answer in ANSWERS)
-        return Told(form.name, form.kind, seed, _verdicts(findings), _verdicts(simulated[0]), right, found.wrong)
+    base = simulated(scenario, seed)
+    findings, evidence = base.findings, base.evidence
+    if not form.simulated:
+        findings, evidence = _run(_formed(base.messages, form), form)
+    found = judge(base.truth, findings, evidence)
+    right = all(found.answers[answer] for answer in ANSWERS)
+    return Told(form.name, form.kind, seed, _verdicts(findings), _verdicts(base.findings), right, found.wrong)
 
 
 def _verdicts(findings: Sequence[dict[str, Any]]) -> list[tuple[Any, ...]]:
@@ -118,18 +136,17 @@ def _verdicts(findings: Sequence[dict[str, Any]]) -> list[tuple[Any, ...]]:
     return sorted(told, key=repr)
 
 
-def _run(
-    folder: Path, messages: Iterable[Message], topic: str, form: Form | None
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    folder.mkdir()
-    write(messages, folder / "capture.jsonl")
-    config = folder / "afoot.toml"
-    config.write_text(_config(folder, form), "utf-8")
+def _run(messages: Iterable[Message], form: Form | None) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     schemas = {encodings.KEY_ID: encodings.KEY_SCHEMA, encodings.VALUE_ID: encodings.VALUE_SCHEMA}
-    with examples.registry({number: json.dumps(schema) for number, schema in schemas.items()}):
-        found = inprocess.replay([folder / "capture.jsonl"], load_config(config))
-    if found.refused - Counter(late=found.refused["late"]):
-        raise RuntimeError(f"{form.name if form else 'as simulated'}: refused {found.refused.most_common(3)}")
+    with tempfile.TemporaryDirectory(prefix="afoot-form-") as name:
+        folder = Path(name)
+        write(messages, folder / "capture.jsonl")
+        config = folder / "afoot.toml"
+        config.write_text(_config(folder, form), "utf-8")
+        with examples.registry({number: json.dumps(schema) for number, schema in schemas.items()}):
+            found = inprocess.replay([folder / "capture.jsonl"], load_config(config))
+    if refused := {reason: count for reason, count in found.refused.items() if reason != "late"}:
+        raise RuntimeError(f"{form.name if form else 'as simulated'}: refused {refused}")
     return (
         [{**finding._asdict(), "component": finding.component} for finding in found.findings],
         [{**row._asdict(), "pointers": tuple(map(tuple, row.pointers))} for row in found.evidence],
@@ -142,7 +159,7 @@ def _config(folder: Path, form: Form | None) -> str:
     ]
     topics.append((cloudwatch.TOPIC, "metrics", "cloudwatch_metric_stream", {}))
     lines = []
-    if form is not None:
+    if form is not None and not form.simulated:
         options = dict(encodings.OPTIONS.get(form.format, {}))
         if form.format == "debezium_avro":
             options["registry"] = examples.REGISTRY
@@ -186,12 +203,13 @@ def _formed(messages: Sequence[Message], form: Form) -> Iterator[Message]:
         polls = Counter(row.table for _, rows in read for row in rows if row.reading and row.table != "heartbeat")
         write_one = _Changes(form, polls).write
         for message, rows in read:
-            yield from (write_one(message, row) for row in rows)
+            for row in rows:
+                yield from write_one(message, row)
         yield from (message for message in messages if message.topic != topic)
         return
     encode = encodings.ENCODERS[form.kind].get(form.format)
     for message in messages:
-        if message.topic != topic or form.format == "cloudwatch_metric_stream":
+        if message.topic != topic:
             yield message
             continue
         rows = list(decode(message).rows)
@@ -208,34 +226,44 @@ def _formed(messages: Sequence[Message], form: Form) -> Iterator[Message]:
 
 
 class _Changes:
-    """Writes changes one by one; a first snapshot is, for a connector that polls, a poll of each table."""
+    """Writes changes one by one. A connector that polls reads whole tables: at first, and where a row has gone."""
 
     def __init__(self, form: Form, polls: Counter[str]) -> None:
         self._form = form
         self._polls = polls
         self._numbers: Counter[str] = Counter()
         self._offsets: Counter[str] = Counter()
+        self._tables: dict[str, dict[tuple[str, ...], InventoryChange]] = defaultdict(dict)
 
-    def write(self, message: Message, change: InventoryChange) -> Message:
-        """The message of a change."""
+    def write(self, message: Message, change: InventoryChange) -> list[Message]:
+        """The messages of a change."""
         schema, unwrapped = "schema" in self._form.way, "unwrapped" in self._form.way
-        topic, key, value = message.topic, None, None
+        if self._form.format == "jdbc_json":
+            topic = f"{message.topic}.{change.table}"
+            return [self._sent(message, topic, None, value) for value in self._polled(change)]
         if self._form.format == "debezium_avro":
-            key, value = encodings.debezium_avro(change)
-        elif self._form.format == "debezium_json":
+            return [self._sent(message, message.topic, *encodings.debezium_avro(change))]
+        if self._form.format == "debezium_json":
             key = encodings.debezium_key(change, schema=schema)
             value = encodings.debezium_value(change, schema=schema, unwrapped=unwrapped)
-        elif self._form.format == "jdbc_json":
-            if change.op not in ("upsert", "heartbeat"):
-                raise RuntimeError(f"a poll of a scenario with a {change.op}: polls see none")
-            topic = f"{topic}.{change.table}"
-            if change.reading and change.op == "upsert":
-                self._numbers[change.table] += 1
-                value = encodings.jdbc_value(change, self._polls[change.table], self._numbers[change.table])
-            else:
-                value = encodings.jdbc_value(change)
-        else:
-            value = encodings.INVENTORY[self._form.format]([change])
+            return [self._sent(message, message.topic, key, value)]
+        return [self._sent(message, message.topic, None, encodings.INVENTORY[self._form.format]([change]))]
+
+    def _polled(self, change: InventoryChange) -> list[bytes]:
+        if change.op == "heartbeat":
+            return [encodings.jdbc_value(change)]
+        rows = self._tables[change.table]
+        if change.op == "delete":
+            rows.pop(change.key, None)
+            whole = [row._replace(time_ms=change.time_ms) for row in rows.values()]
+            return [encodings.jdbc_value(row, len(whole), number) for number, row in enumerate(whole, start=1)]
+        rows[change.key] = change
+        if not change.reading:
+            return [encodings.jdbc_value(change)]
+        self._numbers[change.table] += 1
+        return [encodings.jdbc_value(change, self._polls[change.table], self._numbers[change.table])]
+
+    def _sent(self, message: Message, topic: str, key: bytes | None, value: bytes | None) -> Message:
         self._offsets[topic] += 1
         return message._replace(topic=topic, offset=self._offsets[topic], key=key, value=value)
 
@@ -247,11 +275,12 @@ def compare(scenario: str, seed: int, names: Sequence[str], jobs: int) -> int:
     print(
         f"{'kind':<11}{'format':<46}{'seed':>5}  {'verdict':<10} culprit, victim, volume, schedule, period", flush=True
     )
-    shown: dict[int, list[tuple[Any, ...]]] = {}
+    shown: set[int] = set()
     wrong = 0
     with ProcessPoolExecutor(jobs) as pool:
         for told in pool.map(tell, *zip(*((scenario, seed, form) for form in chosen), strict=True)):
-            first = shown.setdefault(told.seed, told.simulated) is told.simulated
+            first = told.seed not in shown
+            shown.add(told.seed)
             answers = "; ".join(", ".join(str(part) for part in verdict[1:]) for verdict in told.verdicts) or "none"
             line = f"{told.kind:<11}{told.form:<46}{told.seed:>5}  {'same' if told.same else 'DIFFERENT':<10}"
             print(f"{line} {answers if first or not told.same else ''}".rstrip(), flush=True)

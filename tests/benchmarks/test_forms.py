@@ -8,8 +8,9 @@ import pytest
 
 from afoot.catalogue.loader import load_catalogue
 from afoot.config import load_config
+from afoot.simulate import cloudwatch
 from afoot.telemetry import formats
-from afoot.telemetry.rows import Labels, Message, MetricPoint
+from afoot.telemetry.rows import InventoryChange, Labels, Message, MetricPoint
 from benchmarks import encodings, forms
 
 TIME = 1_795_231_028_961_000_000
@@ -36,7 +37,9 @@ def test_a_form_s_configuration_is_one(form: forms.Form, tmp_path: Path) -> None
     path = tmp_path / "afoot.toml"
     path.write_text(forms._config(tmp_path, form), "utf-8")
     config = load_config(path)
-    topic = forms.COLLECTD if form.format.startswith("collectd") else forms.BASE[form.kind][0]
+    special = {"collectd_json": forms.COLLECTD, "collectd_graphite": forms.COLLECTD}
+    special["cloudwatch_metric_stream"] = cloudwatch.TOPIC
+    topic = special.get(form.format, forms.BASE[form.kind][0])
     entry = config.topic_of(f"{topic}.entity" if form.format == "jdbc_json" else topic)
     assert entry is not None
     assert (entry.format, entry.kind) == (form.format, form.kind)
@@ -52,6 +55,26 @@ def test_disks_go_to_collectd_and_the_rest_stays() -> None:
     (disk,) = formats.decoder("collectd_json", "metrics", {"store_rates": "false"})(disks).rows
     assert (disk.name, disk.value) == ("collectd_disk_disk_ops_write_total", 7.0)
     assert list(formats.decoder("otlp_json", "metrics")(rest).rows) == [OTHER]
+
+
+def test_a_row_that_has_gone_is_told_by_a_poll_of_its_whole_table() -> None:
+    at = TIME // 1_000_000
+    rows = [InventoryChange("entity", "upsert", (name,), {"id": name, "type": "vm"}, at) for name in ("vm:a", "vm:b")]
+    gone = InventoryChange("entity", "delete", ("vm:a",), None, at + 1_000)
+    sent = [
+        Message("inventory", 0, number, at, encodings.debezium_key(change), encodings.debezium_value(change))
+        for number, change in enumerate([*rows, gone])
+    ]
+    decode = formats.decoder("jdbc_json", "inventory")
+    found = [
+        row for message in forms._formed(sent, forms.Form("inventory", "jdbc_json")) for row in decode(message).rows
+    ]
+    assert [(row.key, row.reading, row.reading_rows) for row in found] == [
+        (("vm:a",), "", None),
+        (("vm:b",), "", None),
+        (("vm:b",), "last", 1),
+    ]
+    assert found[-1].time_ms == at + 1_000
 
 
 def test_what_differs_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
