@@ -52,14 +52,14 @@ class Filled(NamedTuple):
     culprit: str
 
 
-def messages(fleet: Fleet, load: Load, steps: int) -> Iterator[Message]:
+def written(fleet: Fleet, load: Load, steps: int) -> Iterator[Message]:
     """A load's messages, in order of their times; one in MALFORMED_EVERY is cut off."""
     if load.format in FORMATS:
         yield from fleet.messages(cast(Format, load.format), steps, partitions=PARTITIONS, points=load.per_message)
         return
     encode, read = encodings.METRICS[load.format], canonical.reader("metrics")
-    written = fleet.messages("json", steps, partitions=PARTITIONS, points=load.per_message)
-    for number, message in enumerate(written, start=1):
+    rows_as_json = fleet.messages("json", steps, partitions=PARTITIONS, points=load.per_message)
+    for number, message in enumerate(rows_as_json, start=1):
         if number % MALFORMED_EVERY == 0:  # cut off by the fleet: no row can be had of it
             yield message._replace(value=b"{" + (message.value or b"")[:100])
         else:
@@ -103,7 +103,7 @@ def fill(kafka: Kafka, load: Load) -> Filled:
         inventory_messages += 1
     sizes = [len(fleet.series[i : i + load.per_message]) for i in range(0, len(fleet.series), load.per_message)]
     messages = malformed = points = payload_bytes = 0
-    for message in messages(fleet, load, steps):
+    for message in written(fleet, load, steps):
         send(telemetry, message.partition, message.key, message.value, message.timestamp_ms)
         messages += 1
         payload_bytes += len(message.value or b"")

@@ -29,7 +29,7 @@ def test_signals_ask_for_what_the_fleet_is_called_in_a_format(name: str, tmp_pat
     sampler = Sampler(asked, 4)
     frames = [
         frame
-        for message in topics.messages(Fleet(100), topics.Load(name, 100, 400), 1)
+        for message in topics.written(Fleet(100), topics.Load(name, 100, 400), 1)
         for frame in sampler.read(message, decode)
     ]
     by_kind = {kind: sum(frame.points for frame in frames if frame.kind == kind) for kind in ("samples", "unasked")}
@@ -43,7 +43,7 @@ def test_a_load_holds_the_fleet_s_points(name: str, monkeypatch: pytest.MonkeyPa
     fleet = Fleet(100)
     decode = formats.decoder(name, "metrics", OPTIONS.get(name, {}))
     found = dead = 0
-    for number, message in enumerate(topics.messages(fleet, topics.Load(name, 100, 800), 2), start=1):
+    for number, message in enumerate(topics.written(fleet, topics.Load(name, 100, 800), 2), start=1):
         if number % 3:
             decoded = decode(message)
             assert decoded.refused == []
