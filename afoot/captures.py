@@ -10,12 +10,16 @@ import base64
 import gzip
 import heapq
 import marshal
+import shutil
 import tempfile
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+import numpy as np
 import orjson
 import zstandard
 
@@ -34,6 +38,7 @@ class Prepared(NamedTuple):
     messages: int
     topics: dict[str, int]  # messages by topic
     heard_ms: int  # time of the last record that is telemetry; 0 if none is
+    payload_bytes: int
 
 
 def read_captures(files: Sequence[Path], progress: Callable[[int], None] = lambda _: None) -> Iterator[Message]:
@@ -80,57 +85,103 @@ def prepare(
 ) -> Prepared:
     """Sorts captures into `folder` in bounded memory: offsets order a partition, record times merge partitions.
 
-    A message that several files hold (same topic, partition and offset) is kept once.
+    A message that several files hold (same topic, partition and offset) is kept once. Files are read twice: first for
+    the places of their messages in that order, then for what these hold.
     """
+    files = [_spooled(path, folder / f"spooled-{n}") if path.is_fifo() else path for n, path in enumerate(files)]
+    places = _places(read_captures(files))
     topics: dict[str, int] = {}
-    heard_ms = 0
-    with ExitStack() as spills:
-        by_offset = external_sort(
-            ((m.topic, m.partition, m.offset, m.timestamp_ms, m.key, m.value) for m in read_captures(files, progress)),
-            sort_bytes,
-            spills,
-        )
-        by_time = external_sort(_merge_keys(by_offset), sort_bytes, spills)
-        telemetry, inventory = folder / "telemetry.jsonl.gz", folder / "inventory.jsonl.gz"
-        with (
-            gzip.open(telemetry, "wb", compresslevel=1) as data,
-            gzip.open(inventory, "wb", compresslevel=1) as changes,
-        ):
-            for _, topic, partition, offset, timestamp, key, value in by_time:
-                topics[topic] = topics.get(topic, 0) + 1
-                row = {
-                    "topic": topic,
-                    "partition": partition,
-                    "offset": offset,
-                    "ms": timestamp,
-                    "k": None if key is None else base64.b64encode(key).decode(),
-                    "v": None if value is None else base64.b64encode(value).decode(),
-                }
-                if is_inventory(topic):
-                    changes.write(orjson.dumps(row) + b"\n")
-                else:
-                    data.write(orjson.dumps(row) + b"\n")
-                    heard_ms = max(heard_ms, timestamp)
+    heard_ms = payload_bytes = 0
+    telemetry, inventory = folder / "telemetry.jsonl.zst", folder / "inventory.jsonl.zst"
+    with ExitStack() as stack:
+        data, changes = (stack.enter_context(_created(path, level=1)) for path in (telemetry, inventory))
+        placed = ((place, m) for place, m in zip(places, read_captures(files, progress), strict=True) if place >= 0)
+        for _, topic, partition, offset, timestamp, key, value in _in_order(placed, sort_bytes, stack):
+            topics[topic] = topics.get(topic, 0) + 1
+            payload_bytes += len(value or b"")
+            row = {
+                "topic": topic,
+                "partition": partition,
+                "offset": offset,
+                "ms": timestamp,
+                "k": None if key is None else base64.b64encode(key).decode(),
+                "v": None if value is None else base64.b64encode(value).decode(),
+            }
+            if is_inventory(topic):
+                changes.write(orjson.dumps(row) + b"\n")
+            else:
+                data.write(orjson.dumps(row) + b"\n")
+                heard_ms = max(heard_ms, timestamp)
     count = sum(topics.values())
     if count == 0:
         raise UsageError(f"{', '.join(map(str, files))}: no messages in this capture; there is nothing to replay")
-    return Prepared(telemetry, inventory, count, topics, heard_ms)
+    return Prepared(telemetry, inventory, count, topics, heard_ms, payload_bytes)
 
 
-def _merge_keys(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
-    """Gives each row of a partition the greatest record time so far: merging by it keeps offsets in order."""
-    previous: tuple[Any, ...] | None = None
-    seen_ms = 0
+def _spooled(path: Path, copy: Path) -> Path:
+    """A pipe's content as a file, which can be read twice."""
+    with path.open("rb") as source, copy.open("wb") as target:
+        shutil.copyfileobj(source, target)
+    return copy
+
+
+def _places(messages: Iterable[Message]) -> array[int]:
+    """The place of each message in the order in which the job reads them; -1 for one that came before.
+
+    Within a partition that is the order of offsets. Partitions are merged by the greatest record time so far.
+    """
+    names: dict[str, int] = {}
+    columns = [array("q") for _ in range(4)]
+    for m in messages:
+        for column, number in zip(
+            columns, (names.setdefault(m.topic, len(names)), m.partition, m.offset, m.timestamp_ms), strict=True
+        ):
+            column.append(number)
+    if not names:
+        return array("q")
+    topic, partition, offset, time_ms = (np.frombuffer(column, np.int64) for column in columns)
+    rank = np.empty(len(names), np.int64)
+    rank[[names[name] for name in sorted(names)]] = np.arange(len(names))
+    topic = rank[topic]
+    order = np.lexsort((time_ms, offset, partition, topic))
+    sorted_columns = np.stack([column[order] for column in (topic, partition, offset)])
+    other = np.append(True, (sorted_columns[:, 1:] != sorted_columns[:, :-1]).any(axis=0))
+    begins = np.append(True, (sorted_columns[:2, 1:] != sorted_columns[:2, :-1]).any(axis=0))
+    kept = order[other]
+    seen_ms = np.concatenate(
+        [np.maximum.accumulate(part) for part in np.split(time_ms[kept], np.flatnonzero(begins[other])[1:])]
+    )
+    by_time = np.lexsort((offset[kept], partition[kept], topic[kept], seen_ms))
+    places = np.full(len(order), -1, np.int64)
+    places[kept[by_time]] = np.arange(len(kept))
+    return array("q", places.tobytes())
+
+
+def _in_order(
+    placed: Iterable[tuple[int, Message]], most_bytes: int, spills: ExitStack
+) -> Iterator[tuple[int, str, int, int, int, bytes | None, bytes | None]]:
+    """Messages by their places 0, 1, ...: most come nearly in order, so that few wait; too many are sorted."""
+    rows = ((place, m.topic, m.partition, m.offset, m.timestamp_ms, m.key, m.value) for place, m in placed)
+    waiting: dict[int, Any] = {}
+    waiting_bytes = turn = 0
     for row in rows:
-        if previous is not None and row[:3] == previous[:3]:
-            continue
-        seen_ms = row[3] if previous is None or row[:2] != previous[:2] else max(seen_ms, row[3])
-        previous = row
-        yield (seen_ms, *row)
+        waiting[row[0]] = row
+        waiting_bytes += _size(row)
+        while turn in waiting:
+            waiting_bytes -= _size(waiting[turn])
+            yield waiting.pop(turn)
+            turn += 1
+        if waiting_bytes > most_bytes:
+            break
+    yield from external_sort(chain(waiting.values(), rows), most_bytes, spills, key=1)
+
+
+def _size(row: tuple[Any, ...]) -> int:
+    return len(row[-2] or b"") + len(row[-1] or b"") + _OVERHEAD
 
 
 def external_sort(
-    rows: Iterable[tuple[Any, ...]], most_bytes: int, spills: ExitStack, key: int = 4
+    rows: Iterable[tuple[Any, ...]], most_bytes: int, spills: ExitStack, key: int
 ) -> Iterator[tuple[Any, ...]]:
     """Rows in the order of their first `key` fields; more than `most_bytes` go to unnamed temporary files in runs.
 
@@ -145,7 +196,7 @@ def external_sort(
     held_bytes = 0
     for row in rows:
         held.append(row)
-        held_bytes += len(row[-2] or b"") + len(row[-1] or b"") + _OVERHEAD
+        held_bytes += _size(row)
         if held_bytes >= most_bytes:
             held.sort(key=order)
             runs.append(_spilled(held, spills))
@@ -207,13 +258,13 @@ def _lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 @contextmanager
-def _created(path: Path) -> Iterator[Any]:
+def _created(path: Path, level: int = 10) -> Iterator[Any]:
     with ExitStack() as stack:
         raw = stack.enter_context(path.open("wb"))
         if path.suffix == ".gz":
             yield stack.enter_context(gzip.GzipFile(fileobj=raw, mode="wb", mtime=0))
         elif path.suffix == ".zst":
-            yield stack.enter_context(zstandard.ZstdCompressor(level=10).stream_writer(raw, closefd=False))
+            yield stack.enter_context(zstandard.ZstdCompressor(level).stream_writer(raw, closefd=False))
         else:
             yield raw
 
@@ -243,7 +294,8 @@ def _message(line: bytes, path: Path, number: int) -> Message:
 
 
 def _typed(value: Any, kind: type, where: str, name: str) -> Any:
-    if not isinstance(value, kind) or isinstance(value, bool):
+    beyond = isinstance(value, int) and not -(1 << 63) <= value < 1 << 63
+    if not isinstance(value, kind) or isinstance(value, bool) or beyond:
         raise AfootError(f"{where}: not a captured message: {name} is {value!r}, allowed is {kind.__name__}")
     return value
 

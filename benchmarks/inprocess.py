@@ -7,7 +7,6 @@ show an error in one of the two.
 from __future__ import annotations
 
 import base64
-import gzip
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import orjson
+import zstandard
 
 from afoot.captures import prepare
 from afoot.catalogue.loader import load_catalogue
@@ -78,7 +78,7 @@ def _is_inventory(config: Config, topic: str) -> bool:
 
 def _lines(path: Path) -> Iterator[Message]:
     """The messages of a prepared file, in its order."""
-    with gzip.open(path) as stream:
+    with zstandard.open(path, "rt", encoding="utf-8") as stream:
         for line in stream:
             row = orjson.loads(line)
             key, value = (None if row[name] is None else base64.b64decode(row[name]) for name in ("k", "v"))

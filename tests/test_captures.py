@@ -1,11 +1,13 @@
 """Captures: what is written is read, in any compression; what is prepared is in order, in bounded memory."""
 
-import gzip
 import json
+import os
 import random
+import threading
 from pathlib import Path
 
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,8 +27,8 @@ def prepared(
 ) -> tuple[Prepared, list[tuple[str, int, int]]]:
     write_captures(folder / "c.jsonl", messages)
     found = prepare([folder / "c.jsonl"], folder, lambda topic: topic == "inventory", sort_bytes=sort_bytes)
-    with gzip.open(found.telemetry) as lines:
-        rows = [json.loads(line) for line in lines]
+    with zstandard.open(found.telemetry, "rb") as lines:
+        rows = [json.loads(line) for line in lines.read().splitlines()]
     return found, [(row["topic"], row["partition"], row["offset"]) for row in rows]
 
 
@@ -85,12 +87,27 @@ def test_spilling_gives_the_same_order(tmp_path_factory: pytest.TempPathFactory,
     assert spilled == in_memory
 
 
+def test_a_pipe_is_read_like_a_file(tmp_path: Path) -> None:
+    messages = [message("t", 0, n, 100 - n) for n in range(20)]
+    write_captures(tmp_path / "c.jsonl", messages)
+    os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(target=lambda: (tmp_path / "pipe").write_bytes((tmp_path / "c.jsonl").read_bytes()))
+    writer.start()
+    found = prepare([tmp_path / "pipe"], tmp_path, lambda topic: False)
+    writer.join()
+    assert found.messages == 20
+
+
 @pytest.mark.parametrize(
     ("line", "words"),
     [
         ("{", ["c.jsonl:1", "not a captured message"]),
         ('{"partition":0,"offset":0,"ts":1}', ["c.jsonl:1", "'topic' is missing"]),
         ('{"topic":"t","partition":0,"offset":"0","ts":1}', ["c.jsonl:1", "offset is '0'", "int"]),
+        (
+            '{"topic":"t","partition":0,"offset":9223372036854775808,"ts":1}',
+            ["c.jsonl:1", "offset is 9223372036854775808"],
+        ),
         ('{"topic":"t","partition":0,"offset":0,"ts":1,"payload_base64":"*"}', ["c.jsonl:1"]),
         ("[]", ["c.jsonl:1"]),
     ],

@@ -18,7 +18,7 @@ from afoot.captures import Prepared, prepare
 from afoot.config import Config, load_config
 from afoot.errors import AfootError, UsageError
 
-BRIEF_BYTES = 64 * 1024 * 1024  # of a capture made ready: a minute or so for the job
+BRIEF_BYTES = 512 * 1024 * 1024  # that a capture holds: a minute or so for the job
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -102,7 +102,7 @@ def run(config: Config, given: argparse.Namespace, folder: Path) -> None:
         options |= engine.replay_settings(folder)
     if given.state:
         options["execution.state-recovery.path"] = given.state
-    brief = capture is not None and capture.telemetry.stat().st_size < BRIEF_BYTES
+    brief = capture is not None and capture.payload_bytes < BRIEF_BYTES
     with engine.worded_errors(config.described):
         table_env = engine.on_cluster(options) if given.cluster else engine.embedded(options, folder, brief=brief)
         outlets = Outlets(lake=lake, alerts_path=given.alerts_path, name=given.name)
