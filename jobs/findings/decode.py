@@ -18,7 +18,7 @@ from afoot.telemetry.formats import Decoder, decoder
 from afoot.telemetry.rows import Decoded, Message
 from jobs.findings.merge import Merger
 from jobs.findings.render import SEPARATOR
-from jobs.findings.worker import collect_rarely
+from jobs.findings.worker import collect_batch, collect_rarely
 
 
 class DecodeMessages(ScalarFunction):  # type: ignore[misc]
@@ -45,6 +45,7 @@ class DecodeMessages(ScalarFunction):  # type: ignore[misc]
         self, k: pd.Series, v: pd.Series, topic: pd.Series, partition: pd.Series, offset: pd.Series, ts: pd.Series
     ) -> pd.Series:
         """A list of frames a message, for a batch of messages (columns of equal length; ts are UTC times)."""
+        collect_batch()
         times = ts.astype("datetime64[ms, UTC]").astype("int64")
         messages = [
             Message(*parts)
