@@ -22,11 +22,26 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 import orjson
 import zstandard
+from fastavro.write import Writer
 
 from afoot.errors import AfootError, UsageError
 from afoot.telemetry.rows import Message
 
 SORT_BYTES = 256 * 1024 * 1024  # of messages held in memory while sorting; more spill to disk
+# A prepared file's rows, named as Flink names them: it reads bytes from Avro as they are, and from JSON as base64.
+PREPARED = {
+    "type": "record",
+    "name": "org.apache.flink.avro.generated.record",
+    "fields": [
+        {"name": "k", "type": ["null", "bytes"]},
+        {"name": "v", "type": ["null", "bytes"]},
+        {"name": "topic", "type": "string"},
+        {"name": "partition", "type": "int"},
+        {"name": "offset", "type": "long"},
+        {"name": "ms", "type": "long"},
+    ],
+}
+PREPARED_BLOCK = 256 * 1024  # bytes that are compressed together
 _OVERHEAD = 400  # bytes of a message held beside its own, about
 
 
@@ -92,30 +107,31 @@ def prepare(
     places = _places(read_captures(files))
     topics: dict[str, int] = {}
     heard_ms = payload_bytes = 0
-    telemetry, inventory = folder / "telemetry.jsonl.zst", folder / "inventory.jsonl.zst"
+    telemetry, inventory = folder / "telemetry.avro", folder / "inventory.avro"
     with ExitStack() as stack:
-        data, changes = (stack.enter_context(_created(path, level=1)) for path in (telemetry, inventory))
+        data, changes = (stack.enter_context(_prepared_file(path)) for path in (telemetry, inventory))
         placed = ((place, m) for place, m in zip(places, read_captures(files, progress), strict=True) if place >= 0)
         for _, topic, partition, offset, timestamp, key, value in _in_order(placed, sort_bytes, stack):
             topics[topic] = topics.get(topic, 0) + 1
             payload_bytes += len(value or b"")
-            row = {
-                "topic": topic,
-                "partition": partition,
-                "offset": offset,
-                "ms": timestamp,
-                "k": None if key is None else base64.b64encode(key).decode(),
-                "v": None if value is None else base64.b64encode(value).decode(),
-            }
+            row = {"k": key, "v": value, "topic": topic, "partition": partition, "offset": offset, "ms": timestamp}
             if is_inventory(topic):
-                changes.write(orjson.dumps(row) + b"\n")
+                changes.write(row)
             else:
-                data.write(orjson.dumps(row) + b"\n")
+                data.write(row)
                 heard_ms = max(heard_ms, timestamp)
     count = sum(topics.values())
     if count == 0:
         raise UsageError(f"{', '.join(map(str, files))}: no messages in this capture; there is nothing to replay")
     return Prepared(telemetry, inventory, count, topics, heard_ms, payload_bytes)
+
+
+@contextmanager
+def _prepared_file(path: Path) -> Iterator[Writer]:
+    with path.open("wb") as stream:
+        writer = Writer(stream, PREPARED, codec="deflate", compression_level=1, sync_interval=PREPARED_BLOCK)
+        yield writer
+        writer.flush()
 
 
 def _spooled(path: Path, copy: Path) -> Path:
@@ -258,13 +274,13 @@ def _lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 @contextmanager
-def _created(path: Path, level: int = 10) -> Iterator[Any]:
+def _created(path: Path) -> Iterator[Any]:
     with ExitStack() as stack:
         raw = stack.enter_context(path.open("wb"))
         if path.suffix == ".gz":
             yield stack.enter_context(gzip.GzipFile(fileobj=raw, mode="wb", mtime=0))
         elif path.suffix == ".zst":
-            yield stack.enter_context(zstandard.ZstdCompressor(level).stream_writer(raw, closefd=False))
+            yield stack.enter_context(zstandard.ZstdCompressor(level=10).stream_writer(raw, closefd=False))
         else:
             yield raw
 
@@ -276,7 +292,7 @@ def _message(line: bytes, path: Path, number: int) -> Message:
         headers = record.get("headers") or []
         return Message(
             topic=_typed(record["topic"], str, where, "topic"),
-            partition=_typed(record["partition"], int, where, "partition"),
+            partition=_typed(record["partition"], int, where, "partition", bits=32),
             offset=_typed(record["offset"], int, where, "offset"),
             timestamp_ms=_typed(record["ts"], int, where, "ts"),
             key=_bytes(record, "key"),
@@ -293,8 +309,8 @@ def _message(line: bytes, path: Path, number: int) -> Message:
         ) from error
 
 
-def _typed(value: Any, kind: type, where: str, name: str) -> Any:
-    beyond = isinstance(value, int) and not -(1 << 63) <= value < 1 << 63
+def _typed(value: Any, kind: type, where: str, name: str, bits: int = 64) -> Any:
+    beyond = isinstance(value, int) and value.bit_length() >= bits
     if not isinstance(value, kind) or isinstance(value, bool) or beyond:
         raise AfootError(f"{where}: not a captured message: {name} is {value!r}, allowed is {kind.__name__}")
     return value

@@ -6,7 +6,6 @@ show an error in one of the two.
 
 from __future__ import annotations
 
-import base64
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,8 +14,8 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
+import fastavro
 import orjson
-import zstandard
 
 from afoot.captures import prepare
 from afoot.catalogue.loader import load_catalogue
@@ -60,12 +59,12 @@ def replay(files: Sequence[Path], config: Config | None = None, shards: int = 1)
     with tempfile.TemporaryDirectory(prefix="afoot-") as folder:
         prepared = prepare(files, Path(folder), lambda topic: _is_inventory(config, topic))
         reader = _Reader(config)
-        changes = _changes(reader, _lines(prepared.inventory), config.window.size_ms)
+        changes = _changes(reader, _rows(prepared.inventory), config.window.size_ms)
         heard = {config.topic_of(name) for name in prepared.topics}
         lateness = max((t.lateness_ms for t in heard if t is not None and t.kind != "inventory"), default=0)
         judge = _Judge(config, changes)
         gathered = _Gathered(config, judge)
-        for message, frames in reader.frames(_lines(prepared.telemetry)):
+        for message, frames in reader.frames(_rows(prepared.telemetry)):
             gathered.add(frames)
             gathered.advance(message.timestamp_ms - lateness)
     return Result(judge.findings, judge.evidence, judge.alerts, gathered.refused, judge.windows)
@@ -76,13 +75,12 @@ def _is_inventory(config: Config, topic: str) -> bool:
     return entry is not None and entry.kind == "inventory"
 
 
-def _lines(path: Path) -> Iterator[Message]:
+def _rows(path: Path) -> Iterator[Message]:
     """The messages of a prepared file, in its order."""
-    with zstandard.open(path, "rt", encoding="utf-8") as stream:
-        for line in stream:
-            row = orjson.loads(line)
-            key, value = (None if row[name] is None else base64.b64decode(row[name]) for name in ("k", "v"))
-            yield Message(row["topic"], row["partition"], row["offset"], row["ms"], key, value)
+    with path.open("rb") as stream:
+        for row in fastavro.reader(stream):
+            assert isinstance(row, dict)
+            yield Message(row["topic"], row["partition"], row["offset"], row["ms"], row["k"], row["v"])
 
 
 class _Reader:

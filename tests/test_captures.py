@@ -1,13 +1,13 @@
 """Captures: what is written is read, in any compression; what is prepared is in order, in bounded memory."""
 
-import json
 import os
 import random
 import threading
 from pathlib import Path
+from typing import Any
 
+import fastavro
 import pytest
-import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,8 +27,8 @@ def prepared(
 ) -> tuple[Prepared, list[tuple[str, int, int]]]:
     write_captures(folder / "c.jsonl", messages)
     found = prepare([folder / "c.jsonl"], folder, lambda topic: topic == "inventory", sort_bytes=sort_bytes)
-    with zstandard.open(found.telemetry, "rb") as lines:
-        rows = [json.loads(line) for line in lines.read().splitlines()]
+    with found.telemetry.open("rb") as stream:
+        rows: list[Any] = list(fastavro.reader(stream))
     return found, [(row["topic"], row["partition"], row["offset"]) for row in rows]
 
 

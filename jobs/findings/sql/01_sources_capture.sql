@@ -13,7 +13,7 @@ CREATE TABLE telemetry (
 ) WITH (
   'connector' = 'filesystem',
   'path' = {{ telemetry_path | quoted }},
-  'format' = 'json'
+  'format' = 'avro'
 );
 
 CREATE TABLE inventory (
@@ -29,5 +29,5 @@ CREATE TABLE inventory (
 ) WITH (
   'connector' = 'filesystem',
   'path' = {{ inventory_path | quoted }},
-  'format' = 'json'
+  'format' = 'avro'
 );

@@ -13,7 +13,7 @@ CREATE TABLE telemetry (
 ) WITH (
   'connector' = 'filesystem',
   'path' = 'file:///capture/telemetry.jsonl.gz',
-  'format' = 'json'
+  'format' = 'avro'
 );
 
 CREATE TABLE inventory (
@@ -29,5 +29,5 @@ CREATE TABLE inventory (
 ) WITH (
   'connector' = 'filesystem',
   'path' = 'file:///capture/inventory.jsonl.gz',
-  'format' = 'json'
+  'format' = 'avro'
 );
