@@ -37,7 +37,7 @@ def check_books(filled: Filled, lake: Path) -> dict[str, int]:
     """The books of a lake by account, held against what was sent."""
     found = duckdb.sql(
         "SELECT topic, counted, account, sum(count)::BIGINT AS n FROM read_parquet(?, hive_partitioning = false) "
-        "WHERE detail IS NULL OR detail = '' GROUP BY ALL",
+        "WHERE detail IS NULL OR detail = '' OR account = 'unasked' GROUP BY ALL",
         params=[f"{lake}/books/**/*"],
     ).fetchall()
     books = {(topic, unit, account): n for topic, unit, account, n in found}
