@@ -71,6 +71,7 @@ class Graph:
         self._readings: dict[str, _Reading] = {}  # tables that are being read whole
         self._read_ms: dict[str, int] = {}  # table -> time of its last whole reading
         self._shown: set[str] = set()  # tables that the snapshot, which may be under way, showed rows of
+        self._logged_ms: int | None = None  # the latest time of the log since a snapshot began, if it has not ended
         self._schedules_of: dict[str, dict[str, None]] = defaultdict(dict)  # entity -> schedules that ever were its
         self._problems: dict[str, int] = {}
         self._clock = Clock()
@@ -86,8 +87,8 @@ class Graph:
         key = tuple(change.key)  # a list where the change came by JSON
         if self.heard_ms is None or time_ms > self.heard_ms:
             self.heard_ms = time_ms
-        if not reading and not snapshot:
-            self._shown.clear()  # a log goes on where no snapshot is under way, ended or not
+        if not reading and not snapshot and self._shown:
+            self._logged_ms = max(time_ms, self._logged_ms or time_ms)
         if op == "heartbeat" or table_name == "heartbeat":
             if reading == "last":
                 self._end_snapshot(time_ms)
@@ -139,6 +140,11 @@ class Graph:
     def _read_on(self, change: InventoryChange, key: Key) -> None:
         """Follow a whole table's reading. What it has not shown at its end is deleted, if nothing of it was missed."""
         table, at_ms = change.table, change.time_ms
+        if self._logged_ms is not None and at_ms > self._logged_ms and table not in self._readings:
+            # The log went on, so the snapshot before was broken off. Changes that others send in between are older
+            # than none of what it shows.
+            self._shown.clear()
+            self._logged_ms = None
         self._shown.add(table)
         if at_ms <= self._read_ms.get(table, ALWAYS):
             return  # delivered again
@@ -171,6 +177,7 @@ class Graph:
             if table not in self._shown:
                 self._end_reading(table, set(), at_ms)
         self._shown.clear()
+        self._logged_ms = None
         self._readings.clear()
 
     @property
@@ -403,6 +410,7 @@ class Graph:
             "readings": {name: (set(r.keys), r.from_first) for name, r in self._readings.items()},
             "read_ms": dict(self._read_ms),
             "shown": set(self._shown),
+            "logged_ms": self._logged_ms,
             "problems": dict(self._problems),
             "unresolved": dict(self.unresolved),
         }
@@ -422,6 +430,7 @@ class Graph:
         graph._readings = {name: _Reading(*parts) for name, parts in state.get("readings", {}).items()}
         graph._read_ms.update(state.get("read_ms", {}))
         graph._shown.update(state.get("shown", ()))
+        graph._logged_ms = state.get("logged_ms")
         graph._problems.update(state["problems"])
         graph.unresolved.update(state["unresolved"])
         graph._index_schedules()

@@ -137,6 +137,15 @@ def test_a_snapshot_of_all_tables_shows_which_are_empty() -> None:
     assert len(partial.schedules(X, 200)) == 1
 
 
+def test_what_others_send_while_a_snapshot_is_read_ends_it_for_no_table() -> None:
+    schedule = {"entity_id": X, "expression": "1 * * * *", "timezone": "UTC"}
+    rows = [*snapshot(100, X, Y, Z), *snapshot(100, "s1", "s2", table="schedule", **schedule), end_of_all(100)]
+    for place in range(1, len(rows)):
+        made = graph(*rows[:place], entity("vm:foreign", 350), *rows[place:])
+        assert there(made, 400) == [X, Y, Z]
+        assert [found.id for found in made.schedules(X, 400)] == ["s1", "s2"]
+
+
 def test_a_simulated_snapshot_whose_tables_have_no_ends_deletes_nothing() -> None:
     marked = [change._replace(reading="next") for change in snapshot(200, X)]
     made = graph(*snapshot(100, X, Y), *marked, end_of_all(200), deleted("entity", X, at=300))
