@@ -362,7 +362,8 @@ def random_runs(world: World, table: Timetable) -> Story:
     machine, _ = _scheduled(world, table, "culprit")
     _cast(world)
     rng = world.rng("by hand")
-    starts = [float(world.starts(world.schedules[0])[0]) + float(rng.uniform(0.0, 600.0))]
+    entry = world.starts(world.schedules[0]) or [0.0]  # of a capture of less than a period perhaps none
+    starts = [entry[0] + float(rng.uniform(0.0, 600.0))]
     while (following := starts[-1] + table.period_s * (0.5 + float(rng.exponential(0.5)))) < world.seconds - 900:
         starts.append(following)
     _crowd_out(world, table, machine, starts)
