@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, OrderedDict, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -184,6 +184,12 @@ class Graph:
     def reading(self) -> bool:
         """Whether a reading of a table has begun and not ended."""
         return bool(self._readings)
+
+    @property
+    def under_way(self) -> tuple[Hashable, ...]:
+        """What the effect of later changes hangs on besides the tables: readings, and the snapshot they are part of."""
+        readings = frozenset((name, frozenset(keys), first) for name, (keys, first) in self._readings.items())
+        return readings, frozenset(self._shown), self._logged_ms
 
     def reconcile(self, table: str, rows: Iterable[Mapping[str, Any]], at_ms: int) -> list[InventoryChange]:
         """The changes, not yet applied, that make a table what a full poll at `at_ms` showed.

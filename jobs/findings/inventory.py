@@ -44,10 +44,10 @@ class InventoryLog:
     def add(self, text: str, state: Any) -> None:
         """Applies the changes of a window, as step 4 joined them, and keeps them."""
         graph = self.graph(state)
-        before = graph.revision
+        before = graph.revision, graph.under_way
         changes = read_changes(text)
         _apply(graph, changes)
-        if graph.revision == before and not graph.reading:
+        if (graph.revision, graph.under_way) == before:
             return  # heartbeats, and rows that repeat what is known
         if self._next > COMPACT_AFTER or any(change.reading for change in changes):
             state.clear()
