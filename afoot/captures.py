@@ -42,6 +42,7 @@ PREPARED = {
     ],
 }
 PREPARED_BLOCK = 256 * 1024  # bytes that are compressed together
+THOROUGH, QUICK = 10, 3  # levels of Zstandard
 _OVERHEAD = 400  # bytes of a message held beside its own, about
 
 
@@ -89,6 +90,23 @@ def write_captures(path: Path, messages: Iterable[Message]) -> int:
             stream.write(_line(message) + b"\n")
             count += 1
     return count
+
+
+class CaptureFile:
+    """A capture that grows message by message; the ending of `path` says how it is compressed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._stack = ExitStack()
+        self._stream = self._stack.enter_context(_created(path, QUICK))
+
+    def write(self, message: Message) -> None:
+        """Append a message."""
+        self._stream.write(_line(message) + b"\n")
+
+    def close(self) -> None:
+        """Have all of it in the file; a second time does nothing."""
+        self._stack.close()
 
 
 def prepare(
@@ -274,13 +292,13 @@ def _lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 @contextmanager
-def _created(path: Path) -> Iterator[Any]:
+def _created(path: Path, level: int = THOROUGH) -> Iterator[Any]:
     with ExitStack() as stack:
         raw = stack.enter_context(path.open("wb"))
         if path.suffix == ".gz":
             yield stack.enter_context(gzip.GzipFile(fileobj=raw, mode="wb", mtime=0))
         elif path.suffix == ".zst":
-            yield stack.enter_context(zstandard.ZstdCompressor(level=10).stream_writer(raw, closefd=False))
+            yield stack.enter_context(zstandard.ZstdCompressor(level=level).stream_writer(raw, closefd=False))
         else:
             yield raw
 

@@ -48,7 +48,7 @@ class Reader:
         try:
             self._consumer = Consumer(settings, logger=_Silent())
         except KafkaException as error:
-            raise AfootError(f"[kafka]: the client refuses these settings: {_words(error)}") from error
+            raise AfootError(f"[kafka]: the client refuses these settings: {words(error)}") from error
 
     def __enter__(self) -> Reader:
         return self
@@ -62,7 +62,7 @@ class Reader:
             found = self._consumer.list_topics(timeout=PATIENCE_S)
         except KafkaException as error:
             raise AfootError(
-                f"brokers {self.servers} do not answer within {PATIENCE_S:.0f} s: {_words(error)}"
+                f"brokers {self.servers} do not answer within {PATIENCE_S:.0f} s: {words(error)}"
             ) from error
         return {name: sorted(topic.partitions) for name, topic in found.topics.items()}
 
@@ -108,7 +108,7 @@ class Reader:
                 if error.retriable():
                     continue
                 raise AfootError(f"brokers {self.servers}: {error.str()}")
-            message = _message(record)
+            message = message_of(record)
             place = (message.topic, message.partition)
             if place in ends:
                 if message.offset < ends[place]:
@@ -142,7 +142,7 @@ class Reader:
         try:
             return {part.partition: part.offset for part in self._consumer.offsets_for_times(asked, timeout=PATIENCE_S)}
         except KafkaException as error:
-            raise AfootError(f"brokers {self.servers}: offsets of {topic} cannot be had: {_words(error)}") from error
+            raise AfootError(f"brokers {self.servers}: offsets of {topic} cannot be had: {words(error)}") from error
 
 
 class _Silent:
@@ -152,7 +152,8 @@ class _Silent:
         return
 
 
-def _message(record: Any) -> Message:
+def message_of(record: Any) -> Message:
+    """A record of librdkafka's as a message."""
     _, timestamp = record.timestamp()
     return Message(
         record.topic(),
@@ -165,6 +166,7 @@ def _message(record: Any) -> Message:
     )
 
 
-def _words(error: KafkaException) -> str:
+def words(error: KafkaException) -> str:
+    """What the client says of an error."""
     found = error.args[0]
     return str(found.str()) if isinstance(found, KafkaError) else str(found)

@@ -11,6 +11,7 @@ import typer
 
 from afoot import __version__
 from afoot.cli import connectors
+from afoot.cli.archive import archive
 from afoot.cli.capture import capture
 from afoot.cli.case import case
 from afoot.cli.compact import compact
@@ -45,11 +46,16 @@ def _worded(command: Callable[..., Any]) -> Callable[..., Any]:
             # Whoever read our output has had enough, as `| head` does.
             sys.stderr.close()
             raise typer.Exit(0) from None
+        except OSError as error:
+            # A disk that is full, a folder that was taken away: of the machine, and not of the program.
+            place = f"{error.filename}: " if error.filename else ""
+            sys.stderr.write(f"afoot: {place}{error.strerror or error}\n")
+            raise typer.Exit(AfootError.exit_status) from error
 
     return worded
 
 
-for command in (demo, replay, run, submit, findings, case, simulate, capture, doctor, poll, compact):
+for command in (demo, replay, run, submit, findings, case, simulate, capture, archive, doctor, poll, compact):
     app.command()(_worded(command))
 
 group = typer.Typer(help="Kafka Connect and the topics as the folder connectors/ says.", no_args_is_help=True)

@@ -26,18 +26,18 @@ class Location(NamedTuple):
         return f"{self.path}/{name}"
 
 
-def locate(uri: str) -> Location:
-    """The place that `uri` means, whether or not anything is there; UsageError if it means none."""
+def locate(uri: str, what: str = "lake") -> Location:
+    """The place that `uri` means, whether or not anything is there; UsageError if it means none of `what`."""
     scheme, separator, _ = uri.partition("://")
     if not separator:
         return Location(uri, fs.LocalFileSystem(), Path(uri).expanduser().absolute().as_posix())
     if scheme == "file":
         return Location(uri, fs.LocalFileSystem(), Path(uri.removeprefix("file://")).absolute().as_posix())
     if scheme not in ("s3", "s3a"):
-        raise UsageError(f"lake {uri!r}: scheme {scheme!r} is not known; allowed are a folder and s3://bucket/prefix")
+        raise UsageError(f"{what} {uri!r}: scheme {scheme!r} is not known; allowed are a folder and s3://bucket/prefix")
     _, _, path = uri.partition("://")
     if not path.strip("/") or path.startswith("/"):
-        raise UsageError(f"lake {uri!r}: no bucket is named; write s3://bucket/prefix")
+        raise UsageError(f"{what} {uri!r}: no bucket is named; write s3://bucket/prefix")
     return Location(uri, _s3(), path.strip("/"))
 
 
@@ -75,9 +75,9 @@ def holds_findings(uri: str) -> bool:
     return any(info.type == fs.FileType.File and info.base_name[0] not in "._" for info in found)
 
 
-def ensure_writable(uri: str) -> None:
+def ensure_writable(uri: str, what: str = "lake") -> None:
     """Writes and removes a file there; AfootError says why it cannot, before a job finds out."""
-    location = locate(uri)
+    location = locate(uri, what)
     probe = f"{location.path}/_afoot_probe"
     try:
         location.filesystem.create_dir(location.path, recursive=True)
@@ -85,7 +85,7 @@ def ensure_writable(uri: str) -> None:
             stream.write(b"afoot")
         location.filesystem.delete_file(probe)
     except OSError as error:
-        raise AfootError(f"lake {uri}: cannot be written, and nothing was started: {error}") from error
+        raise AfootError(f"{what} {uri}: cannot be written, and nothing was started: {error}") from error
 
 
 def _s3() -> Filesystem:

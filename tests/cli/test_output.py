@@ -16,7 +16,19 @@ from tests.jobs.support import AFOOT, afoot
 from tests.lake.w1 import FINDING, write_lake
 
 GROUP = get_command(app)
-COMMANDS = ("demo", "replay", "run", "submit", "findings", "case", "simulate", "capture", "doctor", "compact")
+COMMANDS = (
+    "demo",
+    "replay",
+    "run",
+    "submit",
+    "findings",
+    "case",
+    "simulate",
+    "capture",
+    "archive",
+    "doctor",
+    "compact",
+)
 
 
 def run(*arguments: str) -> str:
@@ -83,3 +95,11 @@ def test_a_reader_that_has_had_enough_is_no_error(tmp_path: Path) -> None:
     shell = f"{{ '{AFOOT}' findings --lake '{tmp_path}' --history --format json; echo $? >&2; }} | true"
     done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, timeout=60, check=False)
     assert done.stderr in ("0\n", "141\n")
+
+
+def test_a_disk_that_is_full_is_said_in_words(tmp_path: Path) -> None:
+    write_lake(str(tmp_path / "lake"))
+    with Path("/dev/full").open("wb") as full:
+        command = [AFOOT, "findings", "--lake", str(tmp_path / "lake"), "--format", "json"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (1, "afoot: No space left on device\n")
