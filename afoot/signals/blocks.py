@@ -8,9 +8,9 @@ breaks, so blocks of a (shard, window) are joined by a space, in any order. Vers
   (partition, offset, number of samples), then one (series id, time, value) a sample. A series id is the BLAKE2b-64 of
   what the definition says. A time is nanoseconds since the epoch. A value is a float64. For events (below) the time's
   word is a 64-bit hash of the event's content instead, by which the same event is known again.
-- `<definition>` is the series id as 16 hex digits and base64 of JSON `[mode, metric name, {label: value}]`. A series is
-  defined at least once in each (shard, window) by each sampler whose samples name it, so that a window can be
-  evaluated from its own blocks.
+- `<definition>` is the series id as 16 hex digits and base64 of JSON `[mode, metric name, {label: value}]`. Each
+  sampler defines a series in the first window that it names it in, and again DEFINED_MS of event time later, which is
+  no longer than the shard remembers it; and in each block that may come too late for its window.
 
 Modes: gauge, cumulative, delta (increase since the last sample), event (a count of its own), derived (an event made of
 a row that another sample stands for in the books).
@@ -37,6 +37,7 @@ RECORD_CHARS = 32  # base64 of one record
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 
 
 class Series(NamedTuple):

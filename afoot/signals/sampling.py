@@ -13,8 +13,9 @@ import orjson
 from afoot.catalogue.model import Catalogue, How, Source
 from afoot.errors import DecodeError
 from afoot.signals import blocks
-from afoot.signals.blocks import CUMULATIVE, DELTA, DERIVED, EVENT, GAUGE, Floats, Ints
+from afoot.signals.blocks import CUMULATIVE, DELTA, DERIVED, EVENT, GAUGE, Bools, Floats, Ints
 from afoot.signals.identity import identity, shard_of
+from afoot.signals.settings import DEFINED_MS
 from afoot.telemetry.rows import (
     Decoded,
     FlowRecord,
@@ -31,7 +32,7 @@ UNASKED = -1  # of a series that no signal asks for
 UNKNOWN = -2  # of a series not met before
 NOWHERE = -1  # shard of frames that are no samples
 NS = 1_000_000  # in a millisecond
-NEVER = -(1 << 62)  # no window
+NEVER = -(1 << 62)  # no window, and before all
 
 
 class Frame(NamedTuple):
@@ -84,7 +85,7 @@ class Sampler:
         self._hows: list[How] = []
         self._ids: Ints = np.empty(1024, np.int64)
         self._shard: Ints = np.empty(1024, np.int64)
-        self._defined: Ints = np.empty(1024, np.int64)  # the window that a series was last defined for
+        self._defined: Ints = np.empty(1024, np.int64)  # ms: the window that a series was last defined for, for certain
         self._events: dict[tuple[str, int, int], int] = {}
         self._shapes: dict[int, _Shape] = {}  # by id(heads), which _Shape holds on to
         self._shaped = 0  # series in these
@@ -105,8 +106,14 @@ class Sampler:
         """The frames of one message; at least one."""
         return self.batch([(message, decoded)])[0]
 
-    def batch(self, pairs: Sequence[tuple[Message, Decoded]]) -> list[list[Frame]]:
-        """The frames of each message. Many small messages cost less together than one by one."""
+    def batch(
+        self, pairs: Sequence[tuple[Message, Decoded]], passed_ms: Sequence[float] | None = None
+    ) -> list[list[Frame]]:
+        """The frames of each message. Many small messages cost less together than one by one.
+
+        `passed_ms` says by message which of its windows may be late: those that end by this event time. None are if it
+        is left out.
+        """
         if len(self._labels) + len(self._unused) > self.cache_series:
             self._forget()
         gathered = _Gathered()
@@ -114,7 +121,7 @@ class Sampler:
         for number, (message, decoded) in enumerate(pairs):
             found.append(self._take(number, message, decoded, gathered))
         if gathered.index or gathered.columns:
-            self._blocks(pairs, gathered, found)
+            self._blocks(pairs, passed_ms or [-math.inf] * len(pairs), gathered, found)
         return [
             [frame._replace(messages=1) if place == 0 else frame for place, frame in enumerate(frames)]
             or [Frame("unasked", NOWHERE, self._window(message), 1, 0, "no rows", "{}")]
@@ -374,7 +381,13 @@ class Sampler:
 
     # ---- blocks ----------------------------------------------------------------------------------------------------
 
-    def _blocks(self, pairs: Sequence[tuple[Message, Decoded]], gathered: _Gathered, found: list[list[Frame]]) -> None:
+    def _blocks(
+        self,
+        pairs: Sequence[tuple[Message, Decoded]],
+        passed_ms: Sequence[float],
+        gathered: _Gathered,
+        found: list[list[Frame]],
+    ) -> None:
         """Cut what was gathered into blocks by message, window and shard."""
         columns = gathered.columns
         index: Ints = np.concatenate([np.array(gathered.index, np.int64), *(found for _, found, _, _ in columns)])
@@ -403,20 +416,22 @@ class Sampler:
         text = blocks.encode_records(words)
         starts = np.append(0, np.flatnonzero(place[1:] != place[:-1]) + 1)
         stops = np.append(starts[1:], len(index))
-        numbers = message[order][starts].tolist()
+        message = message[order]
+        numbers = message[starts].tolist()
         heads = np.empty((len(starts), 3), np.int64)
         heads[:, 0] = [pairs[number][0].partition for number in numbers]
         heads[:, 1] = [pairs[number][0].offset for number in numbers]
         heads[:, 2] = stops - starts
         head_text = blocks.encode_records(heads)
-        definitions = self._to_define(index, window, starts)
+        window *= self.window_ms
+        definitions = self._to_define(index, window, window + self.window_ms > np.array(passed_ms)[message], starts)
         chars = blocks.RECORD_CHARS
         of_blocks = (
             numbers,
             (starts * chars).tolist(),
             (stops * chars).tolist(),
             self._shard[index[starts]].tolist(),
-            (window[starts] * self.window_ms).tolist(),
+            window[starts].tolist(),
             np.add.reduceat(weight[order], starts).tolist(),
         )
         for at, (number, begin, end, where, start_ms, points) in enumerate(zip(*of_blocks, strict=True)):
@@ -425,19 +440,31 @@ class Sampler:
                 body += "".join(definitions[at])
             found[number].append(Frame("samples", where, start_ms, 0, points, "", body))
 
-    def _to_define(self, index: Ints, window: Ints, starts: Ints) -> dict[int, list[str]]:
-        """The definitions that blocks have to carry, by the block's place: of series not defined last for its window.
+    def _to_define(self, index: Ints, window: Ints, certain: Bools, starts: Ints) -> dict[int, list[str]]:
+        """The definitions that blocks have to carry, by the block's place: of series not defined lately.
 
-        Last, not ever: what was defined for another window may be forgotten where this one is evaluated.
+        What was defined for a later window is not known in this one, and what a late block defined nowhere.
         """
-        places = np.flatnonzero(self._defined[index] != window)
+        defined = self._defined[index]
+        places = np.flatnonzero((window < defined) | (window - defined >= DEFINED_MS))
         found: dict[int, list[str]] = {}
         if len(places):
             blocks_of = np.searchsorted(starts, places, "right") - 1
-            for at, w, place in zip(index[places].tolist(), window[places].tolist(), blocks_of.tolist(), strict=True):
-                if self._defined[at] != w:
-                    self._defined[at] = w
-                    found.setdefault(place, []).append(self._definitions[at])
+            carried: set[tuple[int, int]] = set()
+            for at, ms, sure, place in zip(
+                index[places].tolist(),
+                window[places].tolist(),
+                certain[places].tolist(),
+                blocks_of.tolist(),
+                strict=True,
+            ):
+                if 0 <= ms - self._defined[at] < DEFINED_MS or (at, place) in carried:
+                    continue  # by an earlier block of the batch
+                if sure:
+                    self._defined[at] = ms
+                else:
+                    carried.add((at, place))
+                found.setdefault(place, []).append(self._definitions[at])
         return found
 
 

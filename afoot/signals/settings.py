@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from afoot.errors import UsageError
 
+DEFINED_MS = 600_000  # samplers rely on it that a shard knows a series for this long after it was defined
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -35,6 +37,8 @@ class Settings:
             ("season_days", 1),
             ("min_season_days", 1),
             ("max_series", 1),
+            ("family_hold_ms", DEFINED_MS),
+            ("series_retention_ms", DEFINED_MS),
         ):
             found = getattr(self, name)
             if found < least:

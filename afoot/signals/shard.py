@@ -10,13 +10,9 @@ from numpy.typing import NDArray
 
 from afoot.signals import counters
 from afoot.signals.baselines import History
-from afoot.signals.blocks import EVENT, Samples, Series, read_definition
+from afoot.signals.blocks import EVENT, Bools, Floats, Ints, Samples, Series, read_definition
 from afoot.signals.plan import Link, Plan
 from afoot.signals.settings import Settings
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 
 NEVER = -(1 << 62)
 HEAD, MARKS, SERIES, KEYS, COLUMN, HOURS = "head", "marks", "series", "keys", "column", "hours"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple, Protocol
 
@@ -13,10 +14,20 @@ from afoot.catalogue.model import Catalogue, Role, Signal
 from afoot.inventory.placement import Chain, Entity, Scopes
 from afoot.signals import counters
 from afoot.signals.baselines import Expected, History
-from afoot.signals.blocks import CUMULATIVE, DERIVED, GAUGE, Samples, defined_id, unpack
+from afoot.signals.blocks import (
+    CUMULATIVE,
+    DERIVED,
+    GAUGE,
+    Bools,
+    Floats,
+    Ints,
+    Samples,
+    defined_id,
+    unpack,
+)
 from afoot.signals.plan import INCREASE, LAST, MAX, MEAN, Link, Outcome, Plan, links
 from afoot.signals.settings import Settings
-from afoot.signals.shard import NEVER, Bools, Floats, Heard, Ints, Made, ShardState, Unique
+from afoot.signals.shard import NEVER, Heard, Made, ShardState, Unique
 from afoot.telemetry.rows import Labels
 
 NS = 1_000_000  # in a millisecond
@@ -109,6 +120,14 @@ def evaluate(
     return placed, books
 
 
+def learn(state: ShardState, window_start_ms: int, bodies: str) -> None:
+    """Take in what blocks define, where their samples come too late: later blocks rely on it."""
+    definitions = unpack(bodies).definitions
+    before = len(state.id)
+    _learn(state, definitions, set(map(defined_id, definitions)) - state.made.rows.keys())
+    state.seen_ms[before:] = window_start_ms
+
+
 def _once(samples: Samples) -> Unique:
     """Each series and time once: of several the one of the highest topic, partition, offset and place in the block."""
     order = np.lexsort((samples.block, samples.time_ns, samples.series))
@@ -124,12 +143,16 @@ def _define(state: ShardState, made: Made, samples: Unique, closing: Unique) -> 
     known = made.rows
     unknown = {id_ for id_ in np.unique(samples.series).tolist() if id_ not in known}
     if unknown:
-        found: dict[int, str] = {}
-        for definition in (*samples.samples.definitions, *closing.samples.definitions):
-            id_ = defined_id(definition)
-            if id_ in unknown:
-                found[id_] = definition
-        state.add([found[id_] for id_ in sorted(found)])
+        _learn(state, (*samples.samples.definitions, *closing.samples.definitions), unknown)
+
+
+def _learn(state: ShardState, definitions: Iterable[str], wanted: AbstractSet[int]) -> None:
+    found: dict[int, str] = {}
+    for definition in definitions:
+        id_ = defined_id(definition)
+        if id_ in wanted:
+            found[id_] = definition
+    state.add([found[id_] for id_ in sorted(found)])
 
 
 class _Rows(NamedTuple):

@@ -53,7 +53,8 @@ class DecodeMessages(ScalarFunction):  # type: ignore[misc]
                 topic, partition.tolist(), offset.tolist(), times.tolist(), k.tolist(), v.tolist(), strict=True
             )
         ]
-        frames = self.merger.merge(messages, list(self.frames(messages)))
+        passed_ms = self.merger.hear(messages)
+        frames = self.merger.merge(messages, passed_ms, list(self.frames(messages, passed_ms)))
         texts = [[as_text(f) for f in some] for some in frames]
         if self.sealer is not None:
             for message, some, found in zip(messages, frames, texts, strict=True):
@@ -68,17 +69,19 @@ class DecodeMessages(ScalarFunction):  # type: ignore[misc]
             for place in places:
                 texts[place] += sealed
 
-    def frames(self, messages: list[Message]) -> Iterator[list[Frame]]:
+    def frames(self, messages: list[Message], passed_ms: list[float]) -> Iterator[list[Frame]]:
         """The frames of each message, in order."""
         found: list[list[Frame] | None] = []
         pairs: list[tuple[Message, Decoded]] = []
-        for message in messages:
+        limits_ms: list[float] = []
+        for message, limit_ms in zip(messages, passed_ms, strict=True):
             try:
                 pairs.append((message, self.decode(message)))
+                limits_ms.append(limit_ms)
                 found.append(None)
             except DecodeError as error:
                 found.append([self.sampler.dead(message, str(error))])
-        sampled = iter(self.sampler.batch(pairs))
+        sampled = iter(self.sampler.batch(pairs, limits_ms))
         for frames in found:
             yield next(sampled) if frames is None else frames
 

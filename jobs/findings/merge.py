@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import NamedTuple
@@ -36,8 +37,8 @@ class Merger:
         self._behind: dict[tuple[str, int], float] = {}  # and the promise by which they have caught up
         self._lateness: dict[str, int] = {}
 
-    def merge(self, messages: list[Message], batch: list[list[Frame]]) -> list[list[Frame]]:
-        """The frames of each message, those that can be merged moved to the first message of their topic."""
+    def hear(self, messages: list[Message]) -> list[float]:
+        """Takes in a batch. For each message: of its windows, those that end by this event time (ms) may be late."""
         now_ms = self._clock_ms()
         back = {place for message in messages if (place := self._hear(message, now_ms)) is not None}
         if back:
@@ -48,19 +49,24 @@ class Merger:
             ]
             limit_ms = max(awake, default=now_ms + self._config.window.max_skew_ms)
             self._behind |= dict.fromkeys(back, limit_ms)
+        places = [(message.topic, message.partition) for message in messages]
+        return [math.inf if place in self._behind else self._heard[place].promised_ms for place in places]
+
+    def merge(self, messages: list[Message], passed_ms: list[float], batch: list[list[Frame]]) -> list[list[Frame]]:
+        """The frames of each message, those that can be merged moved to the first message of their topic.
+
+        `passed_ms` is what `hear` said of these messages.
+        """
         merged: dict[tuple[str, int, int], list[Frame]] = {}
         first: dict[str, int] = {}
         left: list[list[Frame]] = []
-        for number, (message, frames) in enumerate(zip(messages, batch, strict=True)):
-            place = (message.topic, message.partition)
-            behind = place in self._behind
-            promised_ms = self._heard[place].promised_ms
+        for number, (message, limit_ms, frames) in enumerate(zip(messages, passed_ms, batch, strict=True)):
             first.setdefault(message.topic, number)
             stay = []
             for frame in frames:
                 if frame.kind != "samples":
                     stay.append(frame)
-                elif behind or frame.window_ms + self._config.window.size_ms <= promised_ms:
+                elif frame.window_ms + self._config.window.size_ms <= limit_ms:
                     stay.append(frame._replace(kind="unsure"))
                 else:
                     merged.setdefault((message.topic, frame.shard, frame.window_ms), []).append(frame)

@@ -15,7 +15,7 @@ from afoot.catalogue.loader import load_catalogue
 from afoot.config import Config
 from afoot.signals.settings import Settings
 from afoot.signals.shard import ShardState
-from afoot.signals.windows import evaluate
+from afoot.signals.windows import evaluate, learn
 from jobs.findings.inventory import CHANGES, InventoryLog
 from jobs.findings.render import RECORD_SEPARATOR, SEPARATOR
 from jobs.findings.worker import collect_rarely
@@ -80,6 +80,8 @@ class ScoreAndPlace(KeyedBroadcastProcessFunction):  # type: ignore[misc]
             start_ms = end_ms - self.size_ms
             if shard.state.window_ms is not None and start_ms <= shard.state.window_ms:
                 # Only after a restart, when a window fires again for what came in between: it was evaluated before.
+                learn(shard.state, start_ms, value["bodies"])
+                shard.state.save(self.parts)
                 yield self._book("", "late", value["points"], None, end_ms)
                 return
             shard.pending[start_ms] = (value["bodies"], value["points"])

@@ -53,16 +53,20 @@ def unsure(window_ms: int, body: str = "b") -> Frame:
     return samples(window_ms, body)._replace(kind="unsure")
 
 
+def merge(merger: Merger, messages: list[Message], batch: list[list[Frame]]) -> list[list[Frame]]:
+    return merger.merge(messages, merger.hear(messages), batch)
+
+
 def test_blocks_of_a_shard_and_window_are_one_frame_on_the_first_message_of_their_topic(merger: Merger) -> None:
     batch = [[samples(0, "a", messages=1)], [samples(0, "b", points=2, messages=1)], [samples(0, "c", shard=1)]]
-    found = merger.merge([message(10), message(20), message(30)], batch)
+    found = merge(merger, [message(10), message(20), message(30)], batch)
     assert found == [[samples(0, "a b", points=3, messages=2), samples(0, "c", shard=1)], [], []]
 
 
 def test_topics_windows_and_shards_stay_apart(merger: Merger) -> None:
     messages = [message(10), message(20, topic="u"), message(30)]
     batch = [[samples(0, "a")], [samples(0, "b")], [samples(SIZE_MS, "c"), samples(0, "d", shard=1)]]
-    first, second, third = merger.merge(messages, batch)
+    first, second, third = merge(merger, messages, batch)
     assert sorted(frame.body for frame in first) == ["a", "c", "d"]
     assert [frame.body for frame in second] == ["b"]  # the books are by topic
     assert third == []
@@ -70,26 +74,26 @@ def test_topics_windows_and_shards_stay_apart(merger: Merger) -> None:
 
 def test_what_is_no_block_stays_with_its_message(merger: Merger) -> None:
     others = [Frame(kind, -1, 0, 1, 1, "r", "x") for kind in ("dead", "refused", "unasked", "change")]
-    found = merger.merge([message(10, n) for n in range(4)], [[frame] for frame in others])
+    found = merge(merger, [message(10, n) for n in range(4)], [[frame] for frame in others])
     assert found == [[frame] for frame in others]
 
 
 @pytest.mark.parametrize(("promised_ms", "stays"), [(SIZE_MS - 1, False), (SIZE_MS, True)])
 def test_a_block_that_may_be_late_stays_with_its_message(merger: Merger, promised_ms: int, stays: bool) -> None:
-    found = merger.merge([message(0), message(promised_ms + LATENESS_MS, 1)], [[], [samples(0)]])
+    found = merge(merger, [message(0), message(promised_ms + LATENESS_MS, 1)], [[], [samples(0)]])
     assert found == ([[], [unsure(0)]] if stays else [[samples(0)], []])
 
 
 def test_a_partition_is_judged_by_its_own_promise(merger: Merger) -> None:
     ahead = message(10 * SIZE_MS, 1, partition=0)
-    merger.merge([ahead], [[]])
-    found = merger.merge([ahead, message(10, 1, partition=1)], [[], [samples(0)]])
+    merge(merger, [ahead], [[]])
+    found = merge(merger, [ahead, message(10, 1, partition=1)], [[], [samples(0)]])
     assert found == [[samples(0)], []]
 
 
 def test_a_promise_is_not_taken_back(merger: Merger) -> None:
-    merger.merge([message(10 * SIZE_MS)], [[]])
-    found = merger.merge([message(10 * SIZE_MS), message(0, 1)], [[], [samples(0)]])
+    merge(merger, [message(10 * SIZE_MS)], [[]])
+    found = merge(merger, [message(10 * SIZE_MS), message(0, 1)], [[], [samples(0)]])
     assert found == [[], [unsure(0)]]
 
 
@@ -98,30 +102,30 @@ def test_a_partition_that_was_silent_is_unsure_until_it_has_caught_up_with_one_t
     merger: Merger, clock: Clock, spoke: bool
 ) -> None:
     if spoke:
-        merger.merge([message(0, partition=1)], [[]])
+        merge(merger, [message(0, partition=1)], [[]])
     clock.now_ms += IDLE_MS // 4
-    merger.merge([message(0, partition=0)], [[]])
+    merge(merger, [message(0, partition=0)], [[]])
     clock.now_ms += IDLE_MS // 4 + 1  # the one has been silent for more than half of what makes it idle
     ahead, back = message(10 * SIZE_MS, 1, partition=0), message(10, 1, partition=1)
-    assert merger.merge([ahead, back], [[], [samples(0)]]) == [[], [unsure(0)]]
+    assert merge(merger, [ahead, back], [[], [samples(0)]]) == [[], [unsure(0)]]
     almost = message(10 * SIZE_MS - 1, 2, partition=1)
-    assert merger.merge([ahead, almost], [[], [samples(20 * SIZE_MS)]]) == [[], [unsure(20 * SIZE_MS)]]
+    assert merge(merger, [ahead, almost], [[], [samples(20 * SIZE_MS)]]) == [[], [unsure(20 * SIZE_MS)]]
     caught_up = message(10 * SIZE_MS, 3, partition=1)
-    assert merger.merge([ahead, caught_up], [[], [samples(10 * SIZE_MS)]]) == [[samples(10 * SIZE_MS)], []]
+    assert merge(merger, [ahead, caught_up], [[], [samples(10 * SIZE_MS)]]) == [[samples(10 * SIZE_MS)], []]
 
 
 def test_where_all_were_silent_others_elsewhere_may_be_as_far_as_the_clock(merger: Merger, clock: Clock) -> None:
-    merger.merge([message(0)], [[]])
+    merge(merger, [message(0)], [[]])
     clock.now_ms += IDLE_MS
     window = clock.now_ms + 10 * SIZE_MS
-    assert merger.merge([message(10 * SIZE_MS)], [[samples(window)]]) == [[unsure(window)]]
+    assert merge(merger, [message(10 * SIZE_MS)], [[samples(window)]]) == [[unsure(window)]]
     now = message(clock.now_ms + CONFIG.window.max_skew_ms + LATENESS_MS)
-    assert merger.merge([now], [[samples(window)]]) == [[samples(window)]]
+    assert merge(merger, [now], [[samples(window)]]) == [[samples(window)]]
 
 
 def test_a_topic_that_nobody_configured_promises_its_own_time(merger: Merger) -> None:
     other = message(SIZE_MS, topic="nobody's")
-    assert merger.merge([other, other], [[], [samples(0)]]) == [[], [unsure(0)]]
+    assert merge(merger, [other, other], [[], [samples(0)]]) == [[], [unsure(0)]]
 
 
 FRAMES = st.lists(
@@ -148,7 +152,7 @@ def test_nothing_is_lost_or_counted_twice(batches: Iterable[list[tuple[str, int,
             )
             number += 1
         wanted = contents(batch, messages)
-        found = merger.merge(messages, batch)
+        found = merge(merger, messages, batch)
         assert len(found) == len(messages)
         assert contents(found, messages) == wanted
         total = sum(frame.points for frames in batch for frame in frames)

@@ -13,8 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from afoot.errors import DecodeError
+from afoot.inventory.graph import Graph
 from afoot.signals import Sampler, blocks
 from afoot.signals.blocks import CUMULATIVE, DELTA, GAUGE, unpack
+from afoot.signals.settings import Settings
+from afoot.signals.shard import ShardState
+from afoot.signals.windows import evaluate
 from afoot.telemetry.rows import (
     Decoded,
     FlowRecord,
@@ -79,15 +83,61 @@ def test_a_block_of_another_version_is_refused() -> None:
         unpack("2:t:")
 
 
-def test_a_series_is_defined_once_a_window_by_each_sampler() -> None:
+def test_a_series_is_defined_again_where_it_may_not_be_known_any_more_or_not_yet() -> None:
     held = sampler(1)
-    rows = [point(ASKED, TENANT, second, 1.0) for second in (1, 2, 61, 62)]
-    first = [unpack(frame.body).definitions for frame in held.frames(RECEIVED, Decoded(rows, []))]
-    assert [len(found) for found in first] == [1, 1]
-    again = held.frames(RECEIVED, Decoded([point(ASKED, TENANT, 65, 1.0)], []))
-    assert unpack(again[0].body).definitions == []
-    back = held.frames(RECEIVED, Decoded([point(ASKED, TENANT, 5, 1.0)], []))
-    assert unpack(back[0].body).definitions == first[0]
+    received = RECEIVED._replace(timestamp_ms=RECEIVED.timestamp_ms + 3_600_000)
+    seen = []
+    for minute in (5, 5, 6, 14, 15, 24, 4, 5, 13, 14):
+        frames = held.frames(
+            received, Decoded([point(ASKED, TENANT, 60 * minute + second, 1.0) for second in (1, 2)], [])
+        )
+        seen.append((minute, len(unpack(frames[0].body).definitions)))
+    # For ten minutes from the window that it was defined for; the window before that knew nothing of it.
+    assert seen == [(5, 1), (5, 0), (6, 0), (14, 0), (15, 1), (24, 0), (4, 1), (5, 0), (13, 0), (14, 1)]
+
+
+def test_a_block_that_may_be_late_defines_its_series_for_itself_alone() -> None:
+    held = sampler(1)
+    rows = Decoded([point(ASKED, TENANT, second, 1.0) for second in (1, 61)], [])
+    end_ms = RECEIVED.timestamp_ms // 60_000 * 60_000 + 60_000
+
+    def defined(*passed_ms: float) -> list[list[int]]:
+        found = held.batch([(RECEIVED, rows)] * len(passed_ms), passed_ms)
+        return [[len(unpack(frame.body).definitions) for frame in frames] for frames in found]
+
+    assert defined(math.inf, math.inf) == [[1, 1], [1, 1]]
+    assert defined(end_ms, end_ms - 1, end_ms - 1) == [[1, 1], [1, 0], [0, 0]]
+    assert defined(math.inf) == [[0, 0]]
+
+
+@given(data=st.data())
+def test_whatever_is_late_all_that_is_not_is_defined(data: st.DataObject) -> None:
+    """Two samplers, windows in any order: blocks that may be late are left out at will, and nothing is missed."""
+    samplers = [sampler(1), sampler(1)]
+    taken: dict[int, list[str]] = {}
+    messages = data.draw(
+        st.lists(
+            st.tuples(st.integers(0, 1), st.lists(st.integers(0, 40), min_size=1, max_size=4), st.integers(0, 41)),
+            min_size=1,
+            max_size=20,
+        )
+    )
+    received = RECEIVED._replace(timestamp_ms=T0 + 41 * MINUTE)
+    for which, minutes, passed in messages:
+        rows = [
+            point(ASKED, TENANT | {"pod": f"p{minute % 3}"}, 60 * minute + place, 1.0)
+            for place, minute in enumerate(minutes)
+        ]
+        (frames,) = samplers[which].batch([(received, Decoded(rows, []))], [T0 + float(passed * MINUTE)])
+        for frame in frames:
+            may_be_late = frame.window_ms + MINUTE <= T0 + passed * MINUTE
+            if not may_be_late or data.draw(st.booleans()):
+                taken.setdefault(frame.window_ms, []).append(frame.body)
+    state, graph = ShardState(), Graph()
+    for window in sorted(taken):
+        _, books = evaluate(state, window, " ".join(taken[window]), None, graph, CATALOGUE, Settings())
+        assert (books.undefined, books.in_signals + books.duplicates) == (0, books.points_in)
+        assert books.points_in > 0
 
 
 @pytest.mark.parametrize("cache_series", [400_000, 0])

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from afoot.catalogue import load_catalogue
 from afoot.signals import Books, Frame, Sampler, Settings, ShardState, evaluate
+from afoot.signals.windows import learn
 from afoot.telemetry.rows import Decoded, FlowRecord, InventoryChange, Labels, LogRecord, Message, Stats
 from tests.signals.helpers import (
     CATALOGUE,
@@ -480,7 +481,7 @@ def test_forgetting_changes_no_other_series() -> None:
         for v in range(5)
         if v < 3 or m < 2
     ]
-    one, other = Run(), Run(Settings(all_signals=True, series_retention_ms=5 * MINUTE, family_hold_ms=5 * MINUTE))
+    one, other = Run(), Run(Settings(all_signals=True, series_retention_ms=10 * MINUTE, family_hold_ms=10 * MINUTE))
     assert one.windows(range(40), rows) == other.windows(range(40), rows)
     assert (one.books.forgotten, other.books.forgotten) == (0, 2)
 
@@ -655,3 +656,18 @@ def test_two_states_of_one_origin_do_not_mix() -> None:
         expected = straight.window(number, bodies)
         assert one.window(number, bodies) == expected
         assert other.window(number, {T0 + number * MINUTE: ""}) == []
+
+
+def test_what_a_block_defines_is_known_though_its_samples_came_too_late() -> None:
+    run, held = Run(), Sampler(CATALOGUE, 1)
+    received = Message("telemetry.metrics", 0, 0, T0 + 3 * MINUTE, None, b"")
+    labels = {"instance": "h"}
+    late, later = (
+        by_window(held.frames(received, Decoded([point("node_load1", labels, second, 1)], []))) for second in (5, 65)
+    )
+    run.window(0, {})
+    learn(run.state, T0, late[T0])
+    learn(run.state, T0, late[T0])
+    run.window(1, later)
+    assert (run.books.in_signals, run.books.undefined) == (1, 0)
+    assert len(run.state.id) == 1
