@@ -22,6 +22,7 @@ from afoot.catalogue.loader import load_catalogue
 from afoot.config import Config, load_config
 from afoot.errors import DecodeError
 from afoot.inventory.graph import Graph
+from afoot.inventory.sources import heard_in
 from afoot.privacy.rows import Redactor
 from afoot.signals.sampling import Frame, Sampler
 from afoot.signals.settings import Settings
@@ -186,6 +187,8 @@ class _Judge:
         for known in sorted(time for time in self.changes if time < end + self.size_ms):
             for change in self.changes.pop(known):
                 self.graph.apply(change)
+            for change in self.graph.expired():
+                self.graph.apply(change)
         placed: list[PlacedSignals] = []
         evaluated = False
         for shard, (bodies, following) in sorted(ready.items()):
@@ -244,6 +247,7 @@ def _changes(reader: _Reader, messages: Iterable[Message], size_ms: int) -> dict
                 continue
             for place, columns in enumerate(orjson.loads(frame.body)):
                 change = InventoryChange(**{**columns, "key": tuple(columns["key"])})
+                change = heard_in(message.topic, change)
                 at = change.time_ms
                 if at > message.timestamp_ms + reader.config.window.max_skew_ms:
                     at = message.timestamp_ms

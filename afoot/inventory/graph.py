@@ -11,20 +11,32 @@ import orjson
 
 from afoot.errors import DecodeError, UsageError
 from afoot.inventory import cron
-from afoot.inventory.placement import COMPONENTS, KINDS, TYPES, Chain, Entity, Placement, Scopes, Tenant, derived_type
-from afoot.inventory.resolve import HOST_TYPES, Resolution, Resolver, addresses_of, match_of
-from afoot.inventory.versions import ALWAYS, Clock, Key, Row, Table
+from afoot.inventory.placement import (
+    COMPONENTS,
+    KINDS,
+    STARTED_TYPES,
+    TYPES,
+    Chain,
+    Entity,
+    Placement,
+    Scopes,
+    Tenant,
+    derived_type,
+)
+from afoot.inventory.resolve import HOST_TYPES, INSTANCE_ID, VOLUME_ID, Resolution, Resolver, addresses_of, match_of
+from afoot.inventory.sources import Reading, Source
+from afoot.inventory.versions import ALWAYS, Clock, History, Key, Row
 from afoot.telemetry.rows import InventoryChange, Labels
 
 DAY_MS = 24 * 3600 * 1000
 KEY_COLUMNS = {"entity": ("id",), "relation": ("from_id", "to_id", "kind"), "schedule": ("id",)}
 COLUMNS = {
-    "entity": ("type", "name", "component", "attributes", "match", "addresses"),
+    "entity": ("type", "name", "component", "attributes", "known_as", "match", "addresses"),
     "relation": (),
     "schedule": ("entity_id", "expression", "timezone", "command"),
 }
-PLACING = ("type", "name", "component", "attributes")  # entity columns that placement answers with
-LABELLING = ("type", "name", "match", "addresses")  # entity columns that labels are resolved by
+PLACING = ("type", "name", "component", "attributes", "known_as")  # entity columns that placement answers with
+LABELLING = ("type", "name", "known_as", "match", "addresses")  # entity columns that labels are resolved by
 INSTANTS_KEPT = 4  # windows are asked for in order, shard by shard: a few instants at a time
 PROBLEMS_KEPT = 1_000
 
@@ -47,11 +59,13 @@ class Schedule(NamedTuple):
         return cron.run_times(self.expression, self.timezone, from_ms, to_ms)
 
 
-class _Reading(NamedTuple):
-    """A whole table's reading that has not ended: the keys that it showed, and whether its first row is among them."""
+class _View(NamedTuple):
+    """What all sources say of one instant, by the names that entities go by."""
 
-    keys: set[Key]
-    from_first: bool
+    entities: dict[str, Row]
+    relations: dict[Key, int]  # since when
+    mentioned: set[str]  # by relations, those of deleted entities among them
+    by_snapshot: set[str]
 
 
 class Graph:
@@ -60,6 +74,9 @@ class Graph:
     A change holds from its time (from_ms <= at_ms); within one millisecond the later in commit order wins. Rows of a
     first snapshot hold for earlier times too. Changes may be applied long before windows ask for older times; versions
     that ended more than `retain_ms` before the latest time asked for are dropped by `state`, or by `forget`.
+
+    Several sources may speak of the same rows: a row is there while one of them has it. No source deletes another's, be
+    it by a deletion, by a reading of a whole table, or by no longer saying it (`expired`).
     """
 
     def __init__(self, retain_ms: int = 2 * DAY_MS) -> None:
@@ -67,12 +84,9 @@ class Graph:
         self.heard_ms: int | None = None  # the latest time that the inventory spoke of, heartbeats included
         self.unresolved: Counter[str] = Counter()  # label sets without an entity, by reason
         self.revision = 0  # greater after each change that alters what is known
-        self._tables = {name: Table(columns) for name, columns in COLUMNS.items()}
-        self._readings: dict[str, _Reading] = {}  # tables that are being read whole
-        self._read_ms: dict[str, int] = {}  # table -> time of its last whole reading
-        self._shown: set[str] = set()  # tables that the snapshot, which may be under way, showed rows of
-        self._logged_ms: int | None = None  # the latest time of the log since a snapshot began, if it has not ended
+        self._sources: dict[str, Source] = {}
         self._schedules_of: dict[str, dict[str, None]] = defaultdict(dict)  # entity -> schedules that ever were its
+        self._known_as: dict[str, dict[str, None]] = defaultdict(dict)  # entity -> ids that ever were known as it
         self._problems: dict[str, int] = {}
         self._clock = Clock()
         self._horizon_ms = ALWAYS
@@ -83,124 +97,195 @@ class Graph:
 
     def apply(self, change: InventoryChange) -> None:
         """Take in one change, in commit order. What cannot be used is in `problems`, and changes nothing else."""
-        table_name, op, _, columns, time_ms, snapshot, reading, _ = change
+        source = self._source(change.source)
+        ended, said = self._further(source, change)
+        self._apply(source, change, instead=bool(ended))
+        for further in [*ended, *said]:
+            self._apply(source, further, instead=bool(ended))
+
+    def _source(self, name: str) -> Source:
+        found = self._sources.get(name)
+        if found is None:
+            found = self._sources[name] = Source(COLUMNS)
+        return found
+
+    def _further(self, source: Source, change: InventoryChange) -> tuple[list[InventoryChange], list[InventoryChange]]:
+        """The relations that end, and those that hold, by a row that says more than itself.
+
+        An entity's `relations` are all that it has by its source; a relation may be the `only` one of its kind.
+        """
+        own = change.key[0] if change.key else None
+        if change.op != "upsert" or change.row is None or not isinstance(own, str):
+            return [], []
+        said: list[Key] = []
+        if change.table == "entity" and change.row.get("relations") is not None:
+            stated = change.row["relations"]
+            try:
+                said = [(own, to_id, kind) for to_id, kind in (orjson.loads(stated) if type(stated) is str else stated)]
+            except (TypeError, ValueError):
+                self._report(f"entity {own!r:.80}: relations are {stated!r:.60}, allowed: [to_id, kind] each")
+                return [], []
+            over = [key for key in source.standing(own, change.time_ms) if key not in said]
+        elif change.table == "relation" and change.row.get("only") in (True, "true"):
+            key = tuple(change.key)
+            over = [k for k in source.standing(own, change.time_ms) if k[2:] == key[2:] and k != key]
+        else:
+            return [], []
+        plain = change._replace(table="relation")
+        ended = [plain._replace(op="delete", key=key, row=None, holds_ms=None) for key in over]
+        rows = [dict(zip(KEY_COLUMNS["relation"], key, strict=True)) for key in said]
+        return ended, [plain._replace(key=key, row=row) for key, row in zip(said, rows, strict=True)]
+
+    def _apply(self, source: Source, change: InventoryChange, instead: bool = False) -> None:
+        """One row of one source; `instead`: of others that end with it, so that it cannot have been there before."""
+        table_name, op, _, columns, time_ms, snapshot, reading, _, _, holds_ms = change
         key = tuple(change.key)  # a list where the change came by JSON
         if self.heard_ms is None or time_ms > self.heard_ms:
             self.heard_ms = time_ms
-        if not reading and not snapshot and self._shown:
-            self._logged_ms = max(time_ms, self._logged_ms or time_ms)
+        if not reading and not snapshot and source.shown:
+            source.logged_ms = max(time_ms, source.logged_ms or time_ms)
         if op == "heartbeat" or table_name == "heartbeat":
             if reading == "last":
-                self._end_snapshot(time_ms)
+                self._end_snapshot(source, change)
             return
-        table = self._tables.get(table_name)
+        table = source.tables.get(table_name)
         if table is None:
             self._report(f"{table_name!r} is no inventory table; allowed: {', '.join(COLUMNS)}; the change is ignored")
         elif op == "truncate":
             if table.truncate(time_ms):
                 self._note(time_ms, placing=table_name != "schedule", labelling=table_name != "schedule")
         elif reading and change.reading_rows == 0:
-            self._shown.add(table_name)
-            self._end_reading(table_name, set(), time_ms)
+            source.shown.add(table_name)
+            self._end_reading(source, change, set())
         elif len(key) != len(KEY_COLUMNS[table_name]) or not all(isinstance(part, str) and part for part in key):
             names = ", ".join(KEY_COLUMNS[table_name])
             self._report(f"a row of {table_name} has key {key!r:.80}, needed: {names}; the change is ignored")
         else:
             patch = None if op == "delete" or columns is None else self._patch(table_name, key, columns)
-            if table_name in self._read_ms:
+            if table_name in source.read_ms:
                 snapshot = False  # the first snapshot is over
                 if reading and columns is not None:
-                    time_ms = self._updated_ms(table_name, columns, time_ms)
+                    time_ms = self._updated_ms(source, table_name, columns, time_ms)
+            if patch is None:
+                source.leases.drop(table_name, key)
+            elif holds_ms:
+                first = source.leases.say(table_name, key, time_ms, holds_ms)
+                if first and key not in table.rows and not instead:
+                    time_ms, snapshot = ALWAYS, True  # all that its source has said so far may have been there before
             before = table.at(key, time_ms)
             from_ms = table.put(key, time_ms, patch, snapshot)
             if from_ms is not None:
-                after = table.at(key, from_ms)
-                if table_name == "entity":
-                    amends = table.rows[key].times[-1] > from_ms  # then newer versions may differ by it too
-                    self._note(
-                        from_ms,
-                        placing=amends or _differ(before, after, PLACING),
-                        labelling=amends or _differ(before, after, LABELLING),
-                    )
-                elif table_name == "relation":
-                    names_host = any(derived_type(end) in HOST_TYPES for end in key[:2])
-                    self._note(from_ms, placing=True, labelling=names_host)
-                else:
-                    self._note(from_ms, placing=False, labelling=False)
-                    if after is not None and after.get("entity_id"):
-                        self._schedules_of[after["entity_id"]][key[0]] = None
+                self._altered(source, table_name, key, from_ms, before)
             if reading:
-                self._read_on(change, key)
+                self._read_on(source, change, key)
 
-    def _updated_ms(self, table: str, columns: Row, read_ms: int) -> int:
+    def _altered(self, source: Source, table_name: str, key: Key, from_ms: int, before: Row | None) -> None:
+        table = source.tables[table_name]
+        after = table.at(key, from_ms)
+        if table_name == "entity":
+            amends = table.rows[key].times[-1] > from_ms  # then newer versions may differ by it too
+            self._note(
+                from_ms,
+                placing=amends or _differ(before, after, PLACING),
+                labelling=amends or _differ(before, after, LABELLING),
+            )
+            if after is not None and after.get("known_as"):
+                self._known_as[after["known_as"]][key[0]] = None
+        elif table_name == "relation":
+            source.relations_of[key[0]][key] = None
+            # Whom labels mean hangs on the names that relations mention; on all ends, where sources differ in names.
+            names_host = len(self._sources) > 1 or any(derived_type(end) in HOST_TYPES for end in key[:2])
+            self._note(from_ms, placing=True, labelling=names_host)
+        else:
+            self._note(from_ms, placing=False, labelling=False)
+            if after is not None and after.get("entity_id"):
+                self._schedules_of[after["entity_id"]][key[0]] = None
+
+    def expired(self) -> list[InventoryChange]:
+        """The deletions, not yet applied, of rows that their sources go on without (see Leases)."""
+        return [
+            InventoryChange(table, "delete", key, None, ended_ms, source=name)
+            for name, source in self._sources.items()
+            for (table, key), ended_ms in source.leases.over()
+        ]
+
+    def renew(self) -> None:
+        """Let no row run out for what may have been said since: for a graph that was built from some of its changes."""
+        for source in self._sources.values():
+            source.leases.renew()
+
+    def _updated_ms(self, source: Source, table: str, columns: Row, read_ms: int) -> int:
         """When a row came that a reading shows: when it says so, if that is since the reading before."""
         stated = columns.get("updated_at")
-        return stated if type(stated) is int and self._read_ms[table] < stated < read_ms else read_ms
+        return stated if type(stated) is int and source.read_ms[table] < stated < read_ms else read_ms
 
-    def _read_on(self, change: InventoryChange, key: Key) -> None:
+    def _read_on(self, source: Source, change: InventoryChange, key: Key) -> None:
         """Follow a whole table's reading. What it has not shown at its end is deleted, if nothing of it was missed."""
         table, at_ms = change.table, change.time_ms
-        if self._logged_ms is not None and at_ms > self._logged_ms and table not in self._readings:
+        if source.logged_ms is not None and at_ms > source.logged_ms and table not in source.readings:
             # The log went on, so the snapshot before was broken off. Changes that others send in between are older
             # than none of what it shows.
-            self._shown.clear()
-            self._logged_ms = None
-        self._shown.add(table)
-        if at_ms <= self._read_ms.get(table, ALWAYS):
+            source.shown.clear()
+            source.logged_ms = None
+        source.shown.add(table)
+        if at_ms <= source.read_ms.get(table, ALWAYS):
             return  # delivered again
-        if change.reading == "first" or table not in self._readings:
+        if change.reading == "first" or table not in source.readings:
             # A table of one row has a last one only.
-            self._readings[table] = _Reading(set(), change.reading != "next")
-        reading = self._readings[table]
+            source.readings[table] = Reading(set(), change.reading != "next")
+        reading = source.readings[table]
         reading.keys.add(key)
         if change.reading == "last":
-            del self._readings[table]
+            del source.readings[table]
             rows = change.reading_rows
             if not reading.from_first or rows not in (None, len(reading.keys)):
                 found = f"{len(reading.keys)} rows" if rows is None else f"{len(reading.keys)} of {rows} rows"
                 self._report(f"a reading of {table} is incomplete: it has {found}; it deletes nothing")
                 return
-            self._end_reading(table, reading.keys, at_ms)
+            self._end_reading(source, change, reading.keys)
 
-    def _end_reading(self, table: str, keys: AbstractSet[Key], at_ms: int) -> None:
-        if at_ms <= self._read_ms.get(table, ALWAYS):
+    def _end_reading(self, source: Source, change: InventoryChange, keys: AbstractSet[Key]) -> None:
+        """The end of a reading of the change's table, at its time: what was not among `keys` is deleted."""
+        table, at_ms = change.table, change.time_ms
+        if at_ms <= source.read_ms.get(table, ALWAYS):
             return
-        self.revision += table not in self._read_ms
-        self._read_ms[table] = at_ms
+        self.revision += table not in source.read_ms
+        source.read_ms[table] = at_ms
         shown = [dict(zip(KEY_COLUMNS[table], key, strict=True)) for key in keys]
-        for change in self.reconcile(table, shown, at_ms):
-            self.apply(change)
+        for reconciled in self.reconcile(table, shown, at_ms, change.source):
+            self._apply(source, reconciled)
 
-    def _end_snapshot(self, at_ms: int) -> None:
+    def _end_snapshot(self, source: Source, change: InventoryChange) -> None:
         """The end of a snapshot of all tables: one that it showed no row of is empty."""
         for table in COLUMNS:
-            if table not in self._shown:
-                self._end_reading(table, set(), at_ms)
-        self._shown.clear()
-        self._logged_ms = None
-        self._readings.clear()
+            if table not in source.shown:
+                self._end_reading(source, change._replace(table=table), set())
+        source.shown.clear()
+        source.logged_ms = None
+        source.readings.clear()
 
     @property
     def reading(self) -> bool:
         """Whether a reading of a table has begun and not ended."""
-        return bool(self._readings)
+        return any(source.readings for source in self._sources.values())
 
     @property
     def under_way(self) -> tuple[Hashable, ...]:
-        """What the effect of later changes hangs on besides the tables: readings, and the snapshot they are part of."""
-        readings = frozenset((name, frozenset(keys), first) for name, (keys, first) in self._readings.items())
-        return readings, frozenset(self._shown), self._logged_ms
+        """What the effect of later changes hangs on besides the tables, of each source."""
+        return tuple((name, source.under_way()) for name, source in self._sources.items() if any(source.under_way()))
 
-    def reconcile(self, table: str, rows: Iterable[Mapping[str, Any]], at_ms: int) -> list[InventoryChange]:
-        """The changes, not yet applied, that make a table what a full poll at `at_ms` showed.
+    def reconcile(
+        self, table: str, rows: Iterable[Mapping[str, Any]], at_ms: int, source: str = ""
+    ) -> list[InventoryChange]:
+        """The changes, not yet applied, that make a source's table what its full poll at `at_ms` showed.
 
         A poll never shows a deletion: what it lacks is deleted. The first poll of a table is its first snapshot. A row
         without its key raises DecodeError, since a poll that is half read would delete what it did not read.
         """
         if table not in COLUMNS:
             raise UsageError(f"table {table!r} is no inventory table; allowed: {', '.join(COLUMNS)}")
-        known = self._tables[table]
-        snapshot = not known.rows and table not in self._read_ms
+        known = self._source(source).tables[table]
+        snapshot = not known.rows and table not in self._source(source).read_ms
         polled: dict[Key, Row] = {}
         for row in rows:
             key = tuple(row.get(column) for column in KEY_COLUMNS[table])
@@ -209,15 +294,14 @@ class Graph:
                 raise DecodeError(f"a polled row of {table} has key {key!r:.80}, needed: {names}; none is reconciled")
             polled[tuple(str(part) for part in key)] = dict(row)
         changes = [
-            InventoryChange(table, "upsert", key, row, at_ms, snapshot)
+            InventoryChange(table, "upsert", key, row, at_ms, snapshot, source=source)
             for key, row in polled.items()
-            if self._differs(table, key, row, at_ms)
+            if self._differs(known.at(key, at_ms), table, key, row)
         ]
         gone = [key for key, _, _ in known.as_of(at_ms) if key not in polled]
-        return changes + [InventoryChange(table, "delete", key, None, at_ms) for key in gone]
+        return changes + [InventoryChange(table, "delete", key, None, at_ms, source=source) for key in gone]
 
-    def _differs(self, table: str, key: Key, row: Row, at_ms: int) -> bool:
-        held = self._tables[table].at(key, at_ms)
+    def _differs(self, held: Row | None, table: str, key: Key, row: Row) -> bool:
         return held is None or {**held, **self._patch(table, key, row)} != held
 
     def _patch(self, table: str, key: Key, columns: Row) -> Row:
@@ -326,18 +410,22 @@ class Graph:
         return self.placement(at_ms).scopes(entity_id)
 
     def schedules(self, entity_id: str, at_ms: int) -> tuple[Schedule, ...]:
-        """The cron entries of an entity, by id; those that cron would not take are among them, with the reason."""
+        """The cron entries of an entity, by id; those that cron would not take are among them, with the reason.
+
+        A pod has those of the Kubernetes job that it is of, and that job those of its cronjob.
+        """
         at_ms = max(at_ms, self._horizon_ms)
-        table = self._tables["schedule"]
-        found = []
-        for schedule_id in sorted(self._schedules_of.get(entity_id, ())):
-            history = table.rows.get((schedule_id,))
-            row = history.at(at_ms) if history is not None else None
-            if history is not None and row is not None and row.get("entity_id") == entity_id:
-                since = history.since(at_ms, COLUMNS["schedule"])
-                expression, timezone = row.get("expression") or "", row.get("timezone") or "UTC"
-                found.append(
-                    Schedule(
+        found: dict[str, Schedule] = {}
+        for owner in self._scheduled(entity_id, at_ms):
+            for schedule_id in self._schedules_of.get(owner, ()):
+                for source in self._ranked():
+                    history = source.tables["schedule"].rows.get((schedule_id,))
+                    row = history.at(at_ms) if history is not None else None
+                    if schedule_id in found or history is None or row is None or row.get("entity_id") != owner:
+                        continue
+                    since = history.since(at_ms, COLUMNS["schedule"])
+                    expression, timezone = row.get("expression") or "", row.get("timezone") or "UTC"
+                    found[schedule_id] = Schedule(
                         schedule_id,
                         entity_id,
                         expression,
@@ -346,8 +434,20 @@ class Graph:
                         None if since == ALWAYS else since,
                         cron.unusable_reason(expression, timezone),
                     )
-                )
-        return tuple(found)
+        return tuple(found[schedule_id] for schedule_id in sorted(found))
+
+    def _scheduled(self, entity_id: str, at_ms: int) -> list[str]:
+        """Whose schedules an entity's are: by all names of its own, and of what Kubernetes started it by."""
+        owners = [entity_id]
+        if len(self._sources) > 1 or derived_type(entity_id) in STARTED_TYPES:
+            owners += self._placements.at(at_ms).started_by(entity_id)
+        names = dict.fromkeys(owners)
+        for owner in owners:
+            for raw in self._known_as.get(owner, ()):
+                rows = (source.tables["entity"].at((raw,), at_ms) for source in self._sources.values())
+                if any(row is not None and row.get("known_as") == owner for row in rows):
+                    names[raw] = None
+        return list(names)
 
     def resolve(self, labels: Labels, types: Sequence[str], at_ms: int) -> str | None:
         """The entity that a label set means, among `types` in their order (empty: any), None if `unresolved`."""
@@ -363,28 +463,64 @@ class Graph:
         return self.resolution(labels, types, at_ms).reason
 
     def _placement(self, at_ms: int) -> Placement:
-        entities: dict[str, Row] = {}
-        by_snapshot: set[str] = set()
-        for key, row, history in self._tables["entity"].as_of(at_ms):
-            entities[key[0]] = row
-            if history.since(at_ms) == ALWAYS:
-                by_snapshot.add(key[0])
-        relations = (
-            (key[0], key[1], key[2], history.since(at_ms))
-            for key, _, history in self._tables["relation"].as_of(at_ms)
-            if key[2] in KINDS
-        )
-        return Placement(entities, relations, self._deleted(at_ms, entities), by_snapshot, self._report)
+        view = self._view(at_ms)
+        relations = ((key[0], key[1], key[2], since) for key, since in view.relations.items() if key[2] in KINDS)
+        return Placement(view.entities, relations, frozenset(), view.by_snapshot, self._report)
 
     def _resolver(self, at_ms: int) -> Resolver:
-        entities = {key[0]: row for key, row, _ in self._tables["entity"].as_of(at_ms)}
-        mentioned = {end for key, _, _ in self._tables["relation"].as_of(at_ms) for end in key[:2]}
-        return Resolver(entities, mentioned - self._deleted(at_ms, entities), self.unresolved)
+        view = self._view(at_ms)
+        return Resolver(view.entities, view.mentioned, self.unresolved)
 
-    def _deleted(self, at_ms: int, entities: Mapping[str, Row]) -> set[str]:
-        """The entities that were there, and are not at that time: their relations do not count."""
-        histories = self._tables["entity"].rows.items()
-        return {key[0] for key, history in histories if key[0] not in entities and history.known_at(at_ms)}
+    def _ranked(self) -> list[Source]:
+        """The sources, those first that keep tables: where several state a column, the first says what it is."""
+        return [source for _, source in sorted(self._sources.items(), key=lambda item: (bool(item[1].leases), item[0]))]
+
+    def _view(self, at_ms: int) -> _View:
+        ranked = self._ranked()
+        standing: list[tuple[Source, str, Row, History]] = []
+        for source in ranked:
+            standing += [(source, key[0], row, history) for key, row, history in source.tables["entity"].as_of(at_ms)]
+        there = {raw for _, raw, _, _ in standing}
+        known_as: dict[str, str] = {raw: row["known_as"] for _, raw, row, _ in standing if row.get("known_as")}
+        kept = {raw: row for source, raw, row, _ in standing if not source.leases}
+        by_cloud_id = _by_cloud_id(kept) if len(kept) < len(standing) else {}
+
+        def named(raw: str) -> str:
+            name = known_as.get(raw, raw)
+            return name if name in kept else by_cloud_id.get(name, name)
+
+        entities: dict[str, Row] = {}
+        by_snapshot: set[str] = set()
+        for _, raw, row, history in standing:
+            name = named(raw)
+            entities[name] = _united(entities[name], row) if name in entities else row
+            if history.since(at_ms) == ALWAYS:
+                by_snapshot.add(name)
+        deleted = self._deleted(at_ms, there)
+        relations: dict[Key, int] = {}
+        mentioned: set[str] = set()
+        for source in ranked:
+            for (from_id, to_id, kind), _, history in source.tables["relation"].as_of(at_ms):
+                mentioned.update(named(end) for end in (from_id, to_id) if end not in deleted)
+                if from_id in deleted or to_id in deleted:
+                    continue
+                key, since = (named(from_id), named(to_id), kind), history.since(at_ms)
+                relations[key] = min(since, relations.get(key, since))
+        return _View(entities, relations, mentioned, by_snapshot)
+
+    def _deleted(self, at_ms: int, there: AbstractSet[str]) -> set[str]:
+        """The entities that were there, and are not at that time: their relations do not count, by any source."""
+        found: set[str] = set()
+        for source in self._sources.values():
+            for (raw,), history in source.tables["entity"].rows.items():
+                if raw not in there and history.known_at(at_ms):
+                    found.add(raw)
+                    last = history.last(at_ms)
+                    if last is not None and last.get("known_as"):
+                        found.add(last["known_as"])
+        if self._known_as:
+            found -= {name for name, raws in self._known_as.items() if name in there or raws.keys() & there}
+        return found
 
     # Memory
 
@@ -393,30 +529,35 @@ class Graph:
         if horizon_ms <= self._horizon_ms:
             return
         self._horizon_ms = horizon_ms
-        for name in ("relation", "schedule"):
-            self._tables[name].forget(horizon_ms)
+        for source in self._sources.values():
+            for name in ("relation", "schedule"):
+                source.tables[name].forget(horizon_ms)
+            source.index()
         # An entity must stay known as deleted while relations name it: those of an unknown one would count.
-        ends = {(end,) for key in self._tables["relation"].rows for end in key[:2]}
-        self._tables["entity"].forget(horizon_ms, keep=ends)
+        ends = {
+            (name,)
+            for source in self._sources.values()
+            for key in source.tables["relation"].rows
+            for end in key[:2]
+            for name in (end, *self._known_as.get(end, ()))
+        }
+        for source in self._sources.values():
+            source.tables["entity"].forget(horizon_ms, keep=ends)
         for clock in self._clocks():
             clock.forget(horizon_ms)
-        self._index_schedules()
+        self._index()
 
     def state(self) -> dict[str, Any]:
         """The graph as plain data that pickles, versions that ended long before the latest time asked for left out."""
         asked_ms = max(clock.asked_ms for clock in self._clocks())
         self.forget(asked_ms - self.retain_ms)
         return {
-            "version": 1,
+            "version": 2,
             "retain_ms": self.retain_ms,
             "heard_ms": self.heard_ms,
             "horizon_ms": self._horizon_ms,
-            "tables": {name: table.state() for name, table in self._tables.items()},
+            "sources": {name: source.state() for name, source in self._sources.items()},
             "clocks": [clock.state() for clock in self._clocks()],
-            "readings": {name: (set(r.keys), r.from_first) for name, r in self._readings.items()},
-            "read_ms": dict(self._read_ms),
-            "shown": set(self._shown),
-            "logged_ms": self._logged_ms,
             "problems": dict(self._problems),
             "unresolved": dict(self.unresolved),
         }
@@ -424,33 +565,35 @@ class Graph:
     @classmethod
     def restore(cls, state: Mapping[str, Any]) -> Graph:
         """The graph that `state` was taken of."""
-        if state.get("version") != 1:
-            raise UsageError(f"inventory state has version {state.get('version')!r}, allowed: 1; start anew")
+        if state.get("version") != 2:
+            raise UsageError(f"inventory state has version {state.get('version')!r}, allowed: 2; start anew")
         graph = cls(state["retain_ms"])
         graph.heard_ms = state["heard_ms"]
         graph._horizon_ms = state["horizon_ms"]
-        for name, table in graph._tables.items():
-            table.restore(state["tables"][name])
+        for name, source_state in state["sources"].items():
+            graph._source(name).restore(source_state)
         for clock, clock_state in zip(graph._clocks(), state["clocks"], strict=True):
             clock.restore(clock_state)
-        graph._readings = {name: _Reading(*parts) for name, parts in state.get("readings", {}).items()}
-        graph._read_ms.update(state.get("read_ms", {}))
-        graph._shown.update(state.get("shown", ()))
-        graph._logged_ms = state.get("logged_ms")
         graph._problems.update(state["problems"])
         graph.unresolved.update(state["unresolved"])
-        graph._index_schedules()
+        graph._index()
         return graph
 
     def _clocks(self) -> tuple[Clock, Clock, Clock]:
         return self._clock, self._placements.clock, self._resolvers.clock
 
-    def _index_schedules(self) -> None:
+    def _index(self) -> None:
         self._schedules_of.clear()
-        for key, history in self._tables["schedule"].rows.items():
-            for row in history.rows:
-                if row is not None and row.get("entity_id"):
-                    self._schedules_of[row["entity_id"]][key[0]] = None
+        self._known_as.clear()
+        for source in self._sources.values():
+            for table, column, index in (
+                ("schedule", "entity_id", self._schedules_of),
+                ("entity", "known_as", self._known_as),
+            ):
+                for key, history in source.tables[table].rows.items():
+                    for row in history.rows:
+                        if row is not None and row.get(column):
+                            index[row[column]][key[0]] = None
 
 
 class _Instants(Generic[Answer]):
@@ -475,3 +618,27 @@ def _differ(before: Row | None, after: Row | None, columns: Sequence[str]) -> bo
     if before is None or after is None:
         return True
     return any(before.get(column) != after.get(column) for column in columns)
+
+
+def _united(first: Row, other: Row) -> Row:
+    """What two sources say of one entity: the first decides, the other adds; labels and addresses of either mean it."""
+    found = {column: value for column, value in other.items() if value is not None}
+    found |= {column: value for column, value in first.items() if value is not None}
+    for column in ("match", "addresses"):
+        found[column] = tuple(dict.fromkeys((*(first.get(column) or ()), *(other.get(column) or ()))))
+    found["attributes"] = {**(other.get("attributes") or {}), **(first.get("attributes") or {})}
+    return found
+
+
+def _by_cloud_id(kept: Mapping[str, Row]) -> dict[str, str]:
+    """The ids that the rules of labels would make of a cloud's ids, by the entity whose match has these."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for entity_id, row in kept.items():
+        type_ = row.get("type") or derived_type(entity_id)
+        for pairs in row.get("match") or ():
+            for name, value in pairs:
+                if type_ == "volume" and name in VOLUME_ID:
+                    found[f"volume:{value}"].add(entity_id)
+                elif type_ in ("vm", "node") and name in INSTANCE_ID:
+                    found[f"vm:{value}"].add(entity_id)
+    return {name: next(iter(owners)) for name, owners in found.items() if len(owners) == 1}

@@ -27,7 +27,9 @@ COMPONENT_OF_TYPE = {
     "address": "network",
 }
 INHERITING_TYPES = ("pod", "container")  # their component is that of what they are part of
-TYPES = (*COMPONENT_OF_TYPE, *INHERITING_TYPES)
+OWNING_TYPES = ("replicaset", "statefulset", "daemonset", "cronjob", "batch_job")  # Kubernetes' own: what pods are of
+STARTED_TYPES = ("pod", "batch_job")  # by a schedule of a cronjob that they are part of
+TYPES = (*COMPONENT_OF_TYPE, *INHERITING_TYPES, *OWNING_TYPES)
 STORAGE_TYPES = frozenset(("claim", "persistent_volume", "volume", "aggregate"))
 STORAGE_KINDS = ("mounts", "bound_to", "backed_by", "attached_to", "writes", "reads", "part_of")
 KINDS = ("sends_to", "writes", "reads", "part_of", "runs_on", "mounts", "bound_to", "backed_by", "attached_to", "owns")
@@ -120,7 +122,7 @@ class Placement:
         self._into: dict[str, dict[str, list[tuple[str, int]]]] = {}
         self.steps = 0  # relations looked at, so that tests can hold the cost of an answer to its size
         mentioned: dict[str, None] = {}
-        for from_id, to_id, kind, since in relations:
+        for from_id, to_id, kind, since in _past_replica_sets(relations):
             if from_id in deleted or to_id in deleted:
                 continue
             self._out.setdefault(kind, {}).setdefault(from_id, []).append((to_id, since))
@@ -184,10 +186,11 @@ class Placement:
             if found:
                 return str(found)
             owners = [owner for owner in self._to(at, "part_of") if owner not in seen]
+            owners.sort(key=lambda owner: self.type(owner) != "job")  # a job's pod may be a deployment's as well
             seen.update(owners)
             ahead += owners
         # A pod of nobody known is somebody's load; of a type that nobody knows nothing can be said but that it serves.
-        return "compute" if self.type(entity_id) in INHERITING_TYPES else "service"
+        return "compute" if self.type(entity_id) in (*INHERITING_TYPES, *OWNING_TYPES) else "service"
 
     def _is_storage(self, entity_id: str) -> bool:
         return self.type(entity_id) in STORAGE_TYPES
@@ -424,6 +427,16 @@ class Placement:
                 ahead += self._to(at, "part_of")
         return seen
 
+    def started_by(self, entity_id: str) -> list[str]:
+        """The Kubernetes job that a pod is of, and the cronjob that this is of."""
+        found: list[str] = []
+        ahead = [entity_id]
+        while ahead:
+            owners = self._to(ahead.pop(), "part_of")
+            ahead += [owner for owner in owners if self.type(owner) in ("batch_job", "cronjob") and owner not in found]
+            found += ahead
+        return found
+
     # Scopes
 
     def scopes(self, entity_id: str) -> Scopes:
@@ -452,6 +465,25 @@ class Placement:
 
     def _from(self, entity_id: str, kind: str) -> list[str]:
         return [end for end, _ in self._ends(self._into, entity_id, kind)]
+
+
+def _past_replica_sets(relations: Iterable[tuple[str, str, str, int]]) -> Iterable[tuple[str, str, str, int]]:
+    """What a replica set of a deployment has is the deployment's: Kubernetes puts it between that and its pods."""
+    listed = list(relations)
+    owners = {
+        from_id: (to_id, since)
+        for from_id, to_id, kind, since in listed
+        if kind == "part_of" and derived_type(from_id) == "replicaset"
+    }
+    if not owners:
+        return listed
+    return [
+        (from_id, owners[to_id][0], kind, max(since, owners[to_id][1]))
+        if kind == "part_of" and to_id in owners
+        else (from_id, to_id, kind, since)
+        for from_id, to_id, kind, since in listed
+        if kind != "part_of" or from_id not in owners
+    ]
 
 
 def find_cycle(ahead: Mapping[str, Iterable[str]]) -> list[str]:

@@ -33,6 +33,11 @@ class History:
         index = bisect_right(self.times, ms) - 1
         return self.rows[index] if index >= 0 else None
 
+    def last(self, ms: int) -> Row | None:
+        """The row that stood last at or before `ms`, though it may be deleted since."""
+        index = bisect_right(self.times, ms) - 1
+        return next((row for row in reversed(self.rows[: index + 1]) if row is not None), None)
+
     def known_at(self, ms: int) -> bool:
         """Whether anything, a deletion included, was said of the row at or before `ms`."""
         return bool(self.times) and self.times[0] <= ms

@@ -144,6 +144,15 @@ def _flow(item: Mapping[str, Any], cache: LabelCache) -> FlowRecord:
 
 
 def _change(item: Mapping[str, Any], cache: LabelCache) -> InventoryChange:
+    source = name(item["source"], "source") if item.get("source") else ""
+    sent = item.get("holds_ms")
+    holds_ms = None if sent is None else count(sent, "holds_ms")
+    if holds_ms is not None and not 0 < holds_ms < 2**53:
+        raise Refused(f"holds_ms is {holds_ms}; 1 to 2^53-1 is allowed")
+    return _plain_change(item)._replace(source=source, holds_ms=holds_ms)
+
+
+def _plain_change(item: Mapping[str, Any]) -> InventoryChange:
     op = item["op"]
     time_ms = integer(item["time_ms"], "time_ms")
     epoch_ns(time_ms, 1_000, "time_ms")

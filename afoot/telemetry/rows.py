@@ -153,6 +153,9 @@ class InventoryChange(NamedTuple):
     A source that reads a whole table, a snapshot or a full poll, marks its rows: `reading` is first, next or last, and
     `reading_rows` how many there are, where it tells. The last of a table without rows has 0 and no row. What a reading
     does not show is not there. Of a heartbeat, last ends a snapshot of all tables.
+
+    A source that says again and again what is there, and may not say what has gone, says how long its word holds:
+    `holds_ms`. `source` tells the sources of one topic apart; rows of different sources never delete one another.
     """
 
     table: str
@@ -163,6 +166,8 @@ class InventoryChange(NamedTuple):
     snapshot: bool = False  # read by a first snapshot: holds for earlier windows too
     reading: Reading = ""
     reading_rows: int | None = None
+    source: str = ""
+    holds_ms: int | None = None
 
 
 Row = MetricPoint | LogRecord | FlowRecord | InventoryChange

@@ -10,12 +10,14 @@ from pyflink.common import Types
 from pyflink.datastream.state import MapStateDescriptor
 
 from afoot.inventory.graph import Graph
+from afoot.inventory.sources import heard_in
 from afoot.telemetry.rows import InventoryChange
 from jobs.findings.render import RECORD_SEPARATOR, SEPARATOR
 
 CHANGES = MapStateDescriptor("inventory-changes", Types.STRING(), Types.PICKLED_BYTE_ARRAY())
 SNAPSHOT = "00000000"
 COMPACT_AFTER = 64  # batches of changes held before they become one snapshot of the graph
+EXPIRED = "~"  # in place of a topic: a change that the graph made itself, after all that a window has of topics
 
 
 class InventoryLog:
@@ -24,6 +26,9 @@ class InventoryLog:
     State: SNAPSHOT, a graph's state pickled, then batches of changes by number. It is bounded by the graph, which drops
     versions two days after they ended, and by COMPACT_AFTER batches. A batch that alters nothing is not kept, and one
     with the rows of a whole table is kept as what came of it.
+
+    Rows that their sources no longer say are deleted a window at a time, and the deletions kept with its batch:
+    a batch that says again what is known is not kept, so after a restart such rows have their whole time anew.
     """
 
     def __init__(self) -> None:
@@ -39,6 +44,7 @@ class InventoryLog:
             for name in sorted(entries):
                 _apply(self._graph, read_changes(entries[name]))
                 self._next = int(name) + 1
+            self._graph.renew()
         return self._graph
 
     def add(self, text: str, state: Any) -> None:
@@ -47,6 +53,8 @@ class InventoryLog:
         before = graph.revision, graph.under_way
         changes = read_changes(text)
         _apply(graph, changes)
+        expired = graph.expired()
+        _apply(graph, expired)
         if (graph.revision, graph.under_way) == before:
             return  # heartbeats, and rows that repeat what is known
         if self._next > COMPACT_AFTER or any(change.reading for change in changes):
@@ -54,7 +62,7 @@ class InventoryLog:
             state.put(SNAPSHOT, pickle.dumps(graph.state()))
             self._next = 1
         else:
-            state.put(f"{self._next:08d}", text)
+            state.put(f"{self._next:08d}", _with(text, expired))
             self._next += 1
 
 
@@ -66,8 +74,17 @@ def read_changes(text: str) -> list[InventoryChange]:
         for place, columns in enumerate(orjson.loads(body)):
             columns["key"] = tuple(columns["key"])
             change = InventoryChange(**columns)
+            if topic != EXPIRED:
+                change = heard_in(topic, change)
             found.append(((topic, int(partition), int(offset), place), change))
     return [change for _, change in sorted(found, key=lambda item: item[0])]
+
+
+def _with(text: str, expired: list[InventoryChange]) -> str:
+    if not expired:
+        return text
+    body = orjson.dumps([change._asdict() for change in expired]).decode()
+    return RECORD_SEPARATOR.join((text, SEPARATOR.join((EXPIRED, "0", "0", body))))
 
 
 def _apply(graph: Graph, changes: list[InventoryChange]) -> None:

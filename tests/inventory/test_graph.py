@@ -363,8 +363,8 @@ def test_state_restores_the_same_answers() -> None:
         assert back.schedules(BACKUP, at_ms) == made.schedules(BACKUP, at_ms)
         assert back.entity(X, at_ms) == made.entity(X, at_ms)
     assert back.heard_ms == made.heard_ms
-    with pytest.raises(UsageError, match="allowed: 1"):
-        Graph.restore({"version": 2})
+    with pytest.raises(UsageError, match="allowed: 2"):
+        Graph.restore({"version": 3})
 
 
 def test_closed_versions_are_kept_as_long_as_promised() -> None:
@@ -373,7 +373,7 @@ def test_closed_versions_are_kept_as_long_as_promised() -> None:
         made.apply(entity(f"pod:n/p{at_ms}", at_ms))
         made.apply(deleted("entity", f"pod:n/p{at_ms}", at=at_ms + 10))
     made.entity("pod:n/p0", 9_000)
-    assert len(made.state()["tables"]["entity"][1]) == 200  # those that ended after 8,000
+    assert len(made.state()["sources"][""]["tables"]["entity"][1]) == 200  # those that ended after 8,000
     assert name_at(made, "pod:n/p8000", 8_009) == "p8000"  # ended 990 ms before the latest time asked for
     assert name_at(made, "pod:n/p9990", 9_990) == "p9990"  # later than anything asked for
     assert name_at(made, "pod:n/p7980", 7_985) is None  # forgotten: answered as of the horizon

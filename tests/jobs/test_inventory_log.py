@@ -31,6 +31,11 @@ def change(at_ms: int, entity: str, name: str | None = "n") -> InventoryChange:
     return InventoryChange("entity", "upsert", (entity,), row, at_ms)
 
 
+def read(*changes: InventoryChange, topic: str = "inventory") -> list[InventoryChange]:
+    """Changes as they are read again: the topic is their source."""
+    return [one._replace(source=topic) for one in changes]
+
+
 def heartbeat(at_ms: int) -> InventoryChange:
     return InventoryChange("heartbeat", "heartbeat", ("1",), None, at_ms)
 
@@ -53,19 +58,19 @@ def test_changes_are_read_in_commit_order_whatever_order_they_came_in() -> None:
     ordered = [change(START_MS + n // 3, f"vm:{n}") for n in range(12)]
     records = text(*ordered).split(RECORD_SEPARATOR)
     random.Random(1).shuffle(records)
-    assert read_changes(RECORD_SEPARATOR.join(records)) == ordered
+    assert read_changes(RECORD_SEPARATOR.join(records)) == read(*ordered)
 
 
 def test_offsets_are_numbers_and_the_place_in_a_message_counts() -> None:
     last, first = change(START_MS, "vm:a", "last"), change(START_MS, "vm:a", "first")
-    assert read_changes(RECORD_SEPARATOR.join([text(last, first=10), text(first, first=9)])) == [first, last]
+    assert read_changes(RECORD_SEPARATOR.join([text(last, first=10), text(first, first=9)])) == read(first, last)
     both = SEPARATOR.join(("inventory", "0", "5", json.dumps([first._asdict(), last._asdict()])))
-    assert read_changes(both) == [first, last]
+    assert read_changes(both) == read(first, last)
 
 
 def test_an_id_may_hold_whatever_separates_changes() -> None:
     odd = change(START_MS, f"vm:{SEPARATOR}{RECORD_SEPARATOR}\n'\"\x00\u202e")
-    assert read_changes(text(odd, change(START_MS + 1, "vm:b"))) == [odd, change(START_MS + 1, "vm:b")]
+    assert read_changes(text(odd, change(START_MS + 1, "vm:b"))) == read(odd, change(START_MS + 1, "vm:b"))
 
 
 @pytest.mark.parametrize("batches", [1, COMPACT_AFTER, COMPACT_AFTER + 1, 3 * COMPACT_AFTER + 5])
@@ -117,3 +122,43 @@ def test_a_delete_ends_what_was_and_keeps_what_had_been() -> None:
     for graph in (log.graph(state), InventoryLog().graph(state)):
         assert known(graph) == {"vm:b": "n"}
         assert known(graph, START_MS + 500) == {"vm:a": "n", "vm:b": "n"}
+
+
+def held(at_ms: int, *names: str) -> str:
+    """What a source says again and again, in a window."""
+    changes = [change(at_ms, name)._replace(holds_ms=300_000) for name in names]
+    return text(*changes, topic="kube", first=at_ms)
+
+
+def test_rows_that_a_source_goes_on_without_go_and_stay_gone_after_a_restart() -> None:
+    state, log = State(), InventoryLog()
+    log.add(text(change(START_MS, "vm:b")), state)
+    for minute in range(6):
+        log.add(held(START_MS + minute * 60_000, "vm:a") if minute else held(START_MS, "vm:a", "vm:b"), state)
+    ended = START_MS + 5 * 60_000
+    log.add(text(change(ended + 1, "vm:b", None)), state)  # the other source has it until here
+    for graph in (log.graph(state), InventoryLog().graph(state)):
+        assert known(graph, ended) == {"vm:a": "n", "vm:b": "n"}
+        assert known(graph, ended + 1) == {"vm:a": "n"}
+
+
+def test_what_is_said_in_windows_that_are_not_kept_does_not_run_out_by_a_restart() -> None:
+    state, log = State(), InventoryLog()
+    for minute in range(60):
+        log.add(held(START_MS + minute * 60_000, "vm:a", "vm:b"), state)
+        log.add(held(START_MS + minute * 60_000 + 30_000, f"vm:{minute}"), state)  # each kept, without the two
+        if minute % 7 == 0:
+            log = InventoryLog()
+    assert known(InventoryLog().graph(state)) == {"vm:a": "n", "vm:b": "n"}
+    log = InventoryLog()
+    log.add(held(START_MS + 60 * 60_000, "vm:c"), state)
+    assert known(log.graph(state)) == {"vm:a": "n", "vm:b": "n"}
+
+
+def test_two_topics_are_two_sources() -> None:
+    state, log = State(), InventoryLog()
+    log.add(text(change(START_MS, "vm:a"), topic="one") + RECORD_SEPARATOR + text(change(START_MS, "vm:a")), state)
+    log.add(text(change(START_MS + 1, "vm:a", None), topic="one"), state)
+    assert known(log.graph(state)) == {"vm:a": "n"}
+    log.add(text(change(START_MS + 2, "vm:a", None)), state)
+    assert known(log.graph(state)) == {}

@@ -84,8 +84,13 @@ def batches_of(changes: list[InventoryChange], cuts: list[int]) -> list[str]:
 
 
 def held(graph: Graph) -> dict[str, Any]:
-    """Every row with its history."""
-    return {table: sorted(rows) for table, (_, rows) in graph.state()["tables"].items()}
+    """Every row with its history, by whatever source."""
+    return {
+        table: sorted(rows)
+        for source in graph.state()["sources"].values()
+        for table, (_, rows) in source["tables"].items()
+        if rows
+    }
 
 
 @given(acts=st.lists(_acts, min_size=1, max_size=14), cuts=st.lists(st.integers(1, 5), min_size=1, max_size=6))

@@ -1,0 +1,179 @@
+"""What one source says of the inventory: its tables, the readings that are under way, and how long its word holds."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, defaultdict
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from afoot.inventory.versions import Key, Table
+from afoot.telemetry.rows import InventoryChange
+
+What = tuple[str, Key]  # a table and a row's key
+
+PARTS = 3  # the most that a silence adds to a source's clock is this part of the time that its word holds
+REPEATS = 6  # a row is said again, and not at once a second time, after this part of that time
+
+
+def heard_in(topic: str, change: InventoryChange) -> InventoryChange:
+    """A change as the graph takes it: its source is the topic, and whom the topic tells apart in it."""
+    return change._replace(source=f"{topic} {change.source}" if change.source else topic)
+
+
+class Reading(NamedTuple):
+    """A whole table's reading that has not ended: the keys that it showed, and whether its first row is among them."""
+
+    keys: set[Key]
+    from_first: bool
+
+
+class _Round:
+    """Rows that hold equally long. Their clock goes on as the source speaks, however long it was silent before."""
+
+    __slots__ = ("alive_ms", "first", "heard_ms", "holds_ms", "said")
+
+    def __init__(self, holds_ms: int) -> None:
+        self.holds_ms = holds_ms
+        self.heard_ms: int | None = None
+        self.alive_ms = 0
+        self.first = True  # whether no row has been said again
+        self.said: OrderedDict[What, tuple[int, int]] = OrderedDict()  # by the clock, and by the source's time
+
+    def say(self, what: What, time_ms: int) -> None:
+        if self.heard_ms is None:
+            self.heard_ms = time_ms
+        elif time_ms > self.heard_ms:
+            self.alive_ms += min(time_ms - self.heard_ms, max(self.holds_ms // PARTS, 1))
+            self.heard_ms = time_ms
+        before = self.said.pop(what, None)
+        if before is not None and time_ms - before[1] >= self.holds_ms // REPEATS:
+            self.first = False
+        self.said[what] = (self.alive_ms, time_ms)
+
+    def over(self) -> Iterator[What]:
+        while self.said:
+            what, (alive_ms, _) = next(iter(self.said.items()))
+            if self.alive_ms - alive_ms < self.holds_ms:
+                return
+            del self.said[what]
+            yield what
+
+
+class Leases:
+    """Rows that hold for a time only, unless their source says them again.
+
+    Time is the source's own: while it is silent nothing runs out, and one silence, however long, counts for a third of
+    a row's time at most. So rows go that their source goes on without, and none goes because the source was away.
+    """
+
+    def __init__(self) -> None:
+        self._rounds: dict[int, _Round] = {}
+        self._of: dict[What, int] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._rounds)
+
+    def say(self, table: str, key: Key, time_ms: int, holds_ms: int) -> bool:
+        """A row is said. Returns whether its source has said none a second time: then it may be older than that."""
+        what = (table, key)
+        before = self._of.get(what)
+        if before is not None and before != holds_ms:
+            self._rounds[before].said.pop(what, None)
+        found = self._rounds.get(holds_ms)
+        if found is None:
+            found = self._rounds[holds_ms] = _Round(holds_ms)
+        self._of[what] = holds_ms
+        found.say(what, time_ms)
+        return found.first
+
+    def drop(self, table: str, key: Key) -> None:
+        """A row was deleted."""
+        holds_ms = self._of.pop((table, key), None)
+        if holds_ms is not None:
+            self._rounds[holds_ms].said.pop((table, key), None)
+
+    def over(self) -> list[tuple[What, int]]:
+        """The rows whose time has run out, each with the time of its end; they are forgotten."""
+        found = []
+        for one in self._rounds.values():
+            for what in one.over():
+                del self._of[what]
+                found.append((what, one.heard_ms or 0))
+        return found
+
+    def renew(self) -> None:
+        """Give every row its whole time anew: what was said last may not be known."""
+        for one in self._rounds.values():
+            for what, (_, time_ms) in one.said.items():
+                one.said[what] = (one.alive_ms, time_ms)
+
+    def firsts(self) -> tuple[int, ...]:
+        """The holding times whose rows have not been said a second time."""
+        return tuple(sorted(holds_ms for holds_ms, one in self._rounds.items() if one.first))
+
+    def state(self) -> list[tuple[int, int | None, int, bool, list[tuple[What, int, int]]]]:
+        """As plain data."""
+        return [
+            (one.holds_ms, one.heard_ms, one.alive_ms, one.first, [(what, *said) for what, said in one.said.items()])
+            for one in self._rounds.values()
+        ]
+
+    def restore(self, state: Sequence[Any]) -> None:
+        """Take back what `state` gave."""
+        for holds_ms, heard_ms, alive_ms, first, said in state:
+            one = self._rounds[holds_ms] = _Round(holds_ms)
+            one.heard_ms, one.alive_ms, one.first = heard_ms, alive_ms, first
+            for what, said_alive_ms, time_ms in said:
+                one.said[what] = (said_alive_ms, time_ms)
+                self._of[what] = holds_ms
+
+
+class Source:
+    """The tables as one source has them. What it deletes, or no longer shows, is its own word only."""
+
+    def __init__(self, columns: Mapping[str, Sequence[str]]) -> None:
+        self.tables = {name: Table(names) for name, names in columns.items()}
+        self.readings: dict[str, Reading] = {}  # tables that are being read whole
+        self.read_ms: dict[str, int] = {}  # table -> time of its last whole reading
+        self.shown: set[str] = set()  # tables that the snapshot, which may be under way, showed rows of
+        self.logged_ms: int | None = None  # the latest time of the log since a snapshot began, if it has not ended
+        self.leases = Leases()
+        self.relations_of: dict[str, dict[Key, None]] = defaultdict(dict)  # entity -> relations that ever began at it
+
+    def standing(self, from_id: str, at_ms: int) -> list[Key]:
+        """The relations that begin at an entity."""
+        table = self.tables["relation"]
+        return [key for key in self.relations_of.get(from_id, ()) if table.at(key, at_ms) is not None]
+
+    def index(self) -> None:
+        """Find anew which relations begin where."""
+        self.relations_of.clear()
+        for key in self.tables["relation"].rows:
+            self.relations_of[key[0]][key] = None
+
+    def under_way(self) -> tuple[Hashable, ...]:
+        """What the effect of later changes hangs on besides the tables."""
+        readings = frozenset((name, frozenset(keys), first) for name, (keys, first) in self.readings.items())
+        return readings, frozenset(self.shown), self.logged_ms, self.leases.firsts()
+
+    def state(self) -> dict[str, Any]:
+        """As plain data."""
+        return {
+            "tables": {name: table.state() for name, table in self.tables.items()},
+            "readings": {name: (set(r.keys), r.from_first) for name, r in self.readings.items()},
+            "read_ms": dict(self.read_ms),
+            "shown": set(self.shown),
+            "logged_ms": self.logged_ms,
+            "leases": self.leases.state(),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take back what `state` gave."""
+        for name, table in self.tables.items():
+            table.restore(state["tables"][name])
+        self.readings = {name: Reading(*parts) for name, parts in state["readings"].items()}
+        self.read_ms.update(state["read_ms"])
+        self.shown.update(state["shown"])
+        self.logged_ms = state["logged_ms"]
+        self.leases.restore(state["leases"])
+        self.index()
