@@ -28,6 +28,7 @@ from afoot.telemetry.rows import FlowRecord, InventoryChange, LogRecord, MetricP
 OPTIONS: dict[str, dict[str, str]] = {  # that a topic of an encoding needs
     "telegraf_json": {"timestamp_units": "1ms"},
     "collectd_json": {"store_rates": "false"},
+    "collectd_graphite": {"store_rates": "false"},
 }
 MS, S = 1_000_000, 1_000_000_000
 _TEMPORALITY = {
@@ -211,11 +212,14 @@ def catalogue(format_name: str) -> str | None:
     """
     if not format_name.startswith(("collectd", "cloudwatch")):
         return None
+    known = DISKS if format_name.startswith("collectd") else {}  # under collectd's own names
     shipped = yaml.safe_load(files("afoot.catalogue").joinpath("signals.yaml").read_text("utf-8"))
     signals: dict[str, Any] = {}
     for signal, entry in shipped["signals"].items():
         for family, source in entry["sources"].items():
-            names = [name for name in source.get("metrics", ()) if "." not in name]
+            names = [name for name in source.get("metrics", ()) if "." not in name and name not in known]
+            if family.removesuffix("_counter") in ("collectd", "process"):
+                continue
             if not names or source["how"] not in ("rate", "increase", "gauge"):
                 continue
             added = {
@@ -234,8 +238,7 @@ FLEET = "fleet_"  # before the names that are sent as CloudWatch's
 
 
 def _collectd_names(name: str) -> list[str]:
-    found = "collectd_disk_" + "_".join(DISKS[name]) if name in DISKS else f"collectd_{name}"
-    return [found, f"{found}_total"]
+    return [f"collectd_{name}", f"collectd_{name}_total"]
 
 
 def collectd_json_metrics(points: Sequence[MetricPoint]) -> bytes:

@@ -11,7 +11,7 @@ from unittest import mock
 
 from afoot.errors import DecodeError
 from afoot.telemetry import formats
-from afoot.telemetry.registry import Registry
+from afoot.telemetry.registry import Entry, Registry
 
 PAGES = Path(__file__).parents[1] / "docs" / "formats"
 REGISTRY = "http://registry"
@@ -64,10 +64,10 @@ def registry(more: Mapping[int, str] | None = None) -> Iterator[None]:
     """A registry at REGISTRY that has the schemas of the pages, and more."""
     known = {number: text for page in examples().values() for number, text in page.schemas.items()} | dict(more or {})
 
-    def schema(self: Registry, number: int) -> str:
+    def schema(self: Registry, number: int) -> Entry:
         if number not in known:
             raise DecodeError(f"schema {number} is not in the registry {REGISTRY}")
-        return known[number]
+        return Entry(known[number], {})
 
     with mock.patch.object(Registry, "schema", schema):
         yield

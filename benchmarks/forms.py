@@ -17,8 +17,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
 from afoot.config import load_config
 from afoot.simulate import agents, chatter, cloudwatch, inventory
 from afoot.simulate.capture import arrive, write
@@ -142,7 +140,7 @@ def _run(messages: Iterable[Message], form: Form | None) -> tuple[list[dict[str,
         folder = Path(name)
         write(messages, folder / "capture.jsonl")
         config = folder / "afoot.toml"
-        config.write_text(_config(folder, form), "utf-8")
+        config.write_text(_config(form), "utf-8")
         with examples.registry({number: json.dumps(schema) for number, schema in schemas.items()}):
             found = inprocess.replay([folder / "capture.jsonl"], load_config(config))
     if refused := {reason: count for reason, count in found.refused.items() if reason != "late"}:
@@ -153,7 +151,7 @@ def _run(messages: Iterable[Message], form: Form | None) -> tuple[list[dict[str,
     )
 
 
-def _config(folder: Path, form: Form | None) -> str:
+def _config(form: Form | None) -> str:
     topics: list[tuple[str, str, str, dict[str, str]]] = [
         (name, kind, format_name, {}) for kind, (name, format_name) in BASE.items()
     ]
@@ -166,9 +164,6 @@ def _config(folder: Path, form: Form | None) -> str:
         own = (BASE[form.kind][0], form.kind, form.format, options)
         if form.format.startswith("collectd"):
             own = (COLLECTD, *own[1:])
-            catalogue = folder / "collectd.yaml"
-            catalogue.write_text(yaml.safe_dump(_spellings()), "utf-8")
-            lines += ["[catalogue]", f"files = [{json.dumps(str(catalogue))}]"]
         topics = [topic for topic in topics if topic[0] != own[0]] + [own]
     for name, kind, format_name, options in topics:
         lines += ["[[topic]]", f"kind = {json.dumps(kind)}", f"format = {json.dumps(format_name)}"]
@@ -178,20 +173,6 @@ def _config(folder: Path, form: Form | None) -> str:
         if name in LATENESS:
             lines.append(f"lateness = {json.dumps(LATENESS[name])}")
     return "\n".join(lines) + "\n"
-
-
-def _spellings() -> dict[str, Any]:
-    """What the catalogue of a user adds who has collectd where others have node_exporter: the same counters."""
-    shipped = yaml.safe_load((Path(agents.__file__).parents[1] / "catalogue" / "signals.yaml").read_text("utf-8"))
-    signals: dict[str, Any] = {}
-    for signal, entry in shipped["signals"].items():
-        for source in entry["sources"].values():
-            for metric in set(source.get("metrics", ())) & set(encodings.DISKS):
-                name = "collectd_disk_" + "_".join(encodings.DISKS[metric])
-                sources = signals.setdefault(signal, {"sources": {}})["sources"]
-                where = {"plugin_instance": source["where"]["device"]} if "where" in source else {}
-                sources["collectd"] = {**source, "metrics": [f"{name}_total", name], "where": where}
-    return {"version": 1, "signals": signals}
 
 
 def _formed(messages: Sequence[Message], form: Form) -> Iterator[Message]:

@@ -11,6 +11,12 @@ from afoot.errors import UsageError
 from afoot.telemetry.rows import MetricKind
 
 OPTIONS = {"store_rates": "as the output's StoreRates: true (collectd's default), counters are sent as rates; or false"}
+# Types of types.db that count, of the plugins that measure a machine: a form that names no kinds needs them.
+COUNTING = frozenset((
+    "cpu", "contextswitch", "disk_io_time", "disk_merged", "disk_octets", "disk_ops", "disk_time", "fork_rate",
+    "if_dropped", "if_errors", "if_octets", "if_packets", "io_octets", "io_ops", "irq", "ps_cputime",
+    "ps_disk_octets", "ps_disk_ops", "ps_pagefaults", "swap_io", "vmpage_faults", "vmpage_io",
+))  # fmt: skip
 _KINDS: dict[str, MetricKind] = {
     "gauge": "gauge",
     "counter": "cumulative",

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import base64
+import http.client
 import json
 import os
 import urllib.error
+import urllib.parse
 import urllib.request
-from typing import Any
+from typing import Any, NamedTuple
 
 import fastavro
+from fastavro.repository import AbstractSchemaRepository, SchemaRepositoryError
 
 from afoot.errors import AfootError, DecodeError, UsageError
 
@@ -27,6 +30,13 @@ def schema_id(value: bytes, format_name: str) -> int:
     return int.from_bytes(value[1:HEADER], "big")
 
 
+class Entry(NamedTuple):
+    """A schema as the registry has it: its text, and by name the types of other schemas that it refers to."""
+
+    text: str
+    references: dict[str, tuple[str, int]]  # subject and version
+
+
 class Registry:
     """A schema registry at a URL."""
 
@@ -35,22 +45,32 @@ class Registry:
             raise UsageError(f"registry is {url!r}; an http:// or https:// URL is expected")
         self._url = url.rstrip("/")
 
-    def schema(self, number: int) -> str:
-        """The text of a schema; DecodeError if the registry has none of that id, AfootError if it does not answer."""
-        url = f"{self._url}/schemas/ids/{number}"
-        request = urllib.request.Request(url, headers={"Accept": "application/vnd.schemaregistry.v1+json"})
+    def schema(self, number: int) -> Entry:
+        """A schema by its id; DecodeError if the registry has none of it, AfootError if it does not answer."""
+        return self._entry(f"schemas/ids/{number}", f"schema {number}")
+
+    def version(self, subject: str, version: int) -> Entry:
+        """A schema by its subject and version; errors as above."""
+        quoted = urllib.parse.quote(subject, safe="")
+        return self._entry(f"subjects/{quoted}/versions/{version}", f"version {version} of subject {subject!r}")
+
+    def _entry(self, path: str, what: str) -> Entry:
+        headers = {"Accept": "application/vnd.schemaregistry.v1+json"}
+        request = urllib.request.Request(f"{self._url}/{path}", headers=headers)
         if credentials := os.environ.get(_CREDENTIALS):
             request.add_header("Authorization", "Basic " + base64.b64encode(credentials.encode()).decode())
         try:
             with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response:
-                return str(json.load(response)["schema"])
+                found = json.load(response)
+            references = {one["name"]: (one["subject"], one["version"]) for one in found.get("references") or ()}
+            return Entry(str(found["schema"]), references)
         except urllib.error.HTTPError as error:
             with error:
                 if error.code == 404:
-                    raise DecodeError(f"schema {number} is not in the registry {self._url}") from None
-                raise AfootError(f"registry {self._url}: status {error.code} for schema {number}") from None
-        except (OSError, ValueError, LookupError, TypeError) as error:
-            raise AfootError(f"registry {self._url} gave no schema {number}: {error}") from None
+                    raise DecodeError(f"{what} is not in the registry {self._url}") from None
+                raise AfootError(f"registry {self._url}: status {error.code} for {what}") from None
+        except (OSError, http.client.HTTPException, *_NO_SCHEMA) as error:
+            raise AfootError(f"registry {self._url} gave no {what}: {error}") from None
 
 
 class Schemas:
@@ -62,14 +82,44 @@ class Schemas:
         self._known: dict[int, Any] = {}
 
     def of(self, value: bytes) -> Any:
-        """The parsed schema of a message; DecodeError if its header names none that is to be had."""
+        """The parsed schema of a message, whole; DecodeError if its header names none that is to be had."""
         number = schema_id(value, self._format)
         if number not in self._known:
             try:
-                self._known[number] = fastavro.parse_schema(json.loads(self._registry.schema(number)))
+                self._known[number] = self._parsed(number)
             except DecodeError as error:
                 raise DecodeError(f"{self._format}: {error}") from None
-            except (fastavro.schema.SchemaParseException, fastavro.schema.UnknownType, *_NO_SCHEMA) as error:
+            except AfootError:
+                raise
+            except Exception as error:  # fastavro raises what it likes
                 reason = f"schema {number} of the registry is not an Avro schema: {error}"
                 raise DecodeError(f"{self._format}: {reason}") from None
         return self._known[number]
+
+    def _parsed(self, number: int) -> Any:
+        entry = self._registry.schema(number)
+        if not entry.references:
+            return fastavro.parse_schema(json.loads(entry.text))
+        return fastavro.schema.load_schema("", repo=_References(self._registry, entry, number))
+
+
+class _References(AbstractSchemaRepository):
+    """Where fastavro finds the types that a schema refers to: the empty name is the schema itself."""
+
+    def __init__(self, registry: Registry, entry: Entry, number: int) -> None:
+        self._registry = registry
+        self._entry, self._number = entry, number
+        self._references = dict(entry.references)
+
+    def load(self, name: str) -> Any:
+        """A type by its full name, as JSON."""
+        if not name:
+            return json.loads(self._entry.text)
+        if name not in self._references:
+            raise SchemaRepositoryError(name)  # fastavro then says that the type is not known
+        try:
+            entry = self._registry.version(*self._references[name])
+        except DecodeError as error:
+            raise DecodeError(f"schema {self._number} refers to {name!r}: {error}") from None
+        self._references.update(entry.references)
+        return json.loads(entry.text)

@@ -75,7 +75,7 @@ def test_metrics(name: str) -> None:
     ("name", "metric"),
     [
         ("collectd_json", "collectd_disk_disk_octets_write_total"),
-        ("collectd_graphite", "collectd_disk_disk_octets_write"),
+        ("collectd_graphite", "collectd_disk_disk_octets_write_total"),
     ],
 )
 def test_disks_as_collectd_names_them(name: str, metric: str) -> None:

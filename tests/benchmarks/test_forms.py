@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from afoot.catalogue.loader import load_catalogue
 from afoot.config import load_config
 from afoot.simulate import cloudwatch
 from afoot.telemetry import formats
@@ -35,7 +34,7 @@ def test_every_format_of_every_kind_is_a_form() -> None:
 @pytest.mark.parametrize("form", forms.forms(), ids=lambda form: f"{form.kind} {form.name}")
 def test_a_form_s_configuration_is_one(form: forms.Form, tmp_path: Path) -> None:
     path = tmp_path / "afoot.toml"
-    path.write_text(forms._config(tmp_path, form), "utf-8")
+    path.write_text(forms._config(form), "utf-8")
     config = load_config(path)
     special = {"collectd_json": forms.COLLECTD, "collectd_graphite": forms.COLLECTD}
     special["cloudwatch_metric_stream"] = cloudwatch.TOPIC
@@ -43,9 +42,6 @@ def test_a_form_s_configuration_is_one(form: forms.Form, tmp_path: Path) -> None
     entry = config.topic_of(f"{topic}.entity" if form.format == "jdbc_json" else topic)
     assert entry is not None
     assert (entry.format, entry.kind) == (form.format, form.kind)
-    assert bool(config.catalogue_files) == form.format.startswith("collectd")
-    if config.catalogue_files:
-        assert load_catalogue(config.catalogue_files).uses("collectd_disk_disk_ops_write")
 
 
 def test_disks_go_to_collectd_and_the_rest_stays() -> None:

@@ -83,3 +83,12 @@ def test_graphite_lines_that_cannot_be_taken(line: bytes, reason: str) -> None:
 @pytest.mark.parametrize("line", [b"a.b.c 1", b"a.b 1 5", b"a..c 1 5", b"a.b.c one 5", b"a.b.c 1 soon", b"{}"])
 def test_other_lines_are_dead(line: bytes) -> None:
     assert "line 1: " in dead("collectd_graphite", line)
+
+
+def test_graphite_of_counts() -> None:
+    lines = b"node-1.disk-sda.disk_ops.write 40 1795231028\nnode-1.load.load.shortterm 0.5 1795231028\n"
+    found = rows("collectd_graphite", lines, store_rates="false")
+    assert [(point.name, point.kind) for point in found] == [
+        ("collectd_disk_disk_ops_write_total", "cumulative"),
+        ("collectd_load_shortterm", "unknown"),
+    ]

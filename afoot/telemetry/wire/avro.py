@@ -49,12 +49,16 @@ def _registered(kind: str, url: str) -> Decoder:
     """The decoder of messages that name their schema: that of a row, or of an array of rows."""
     source = registry.Schemas(url, _FORMAT)
     read = canonical.reader(kind)
+    rows: dict[int, tuple[Any, bool]] = {}  # by the schema's id: that of a row, and whether a message holds many
 
     def decode(message: Message) -> Decoded:
         value = received(message, _FORMAT)
         schema = source.of(value)
-        many = isinstance(schema, dict) and schema.get("type") == "array"
-        return read(_items(value[registry.HEADER :], schema["items"] if many else schema, many), _FORMAT)
+        number = registry.schema_id(value, _FORMAT)
+        if number not in rows:
+            many = isinstance(schema, dict) and schema.get("type") == "array"
+            rows[number] = fastavro.parse_schema(schema["items"]) if many else schema, many
+        return read(_items(value[registry.HEADER :], *rows[number]), _FORMAT)
 
     return decode
 

@@ -2,7 +2,8 @@
 
 The path is prefix, host, plugin[-instance], type[-instance] and, where the type has several, the data source, each
 without dots inside (EscapeCharacter) and with SeparateInstances false. It names neither the kind of a value nor, beyond
-doubt, the host: `prefix` says what stands before it, and a value's kind is unknown.
+doubt, the host: `prefix` says what stands before it. A value's kind is unknown, unless the output sends counts
+(StoreRates false) and the type is one that counts.
 """
 
 from __future__ import annotations
@@ -12,24 +13,27 @@ from afoot.telemetry.collected import UNREADABLE, Collected
 from afoot.telemetry.formats import Decoder
 from afoot.telemetry.labelsets import LabelCache
 from afoot.telemetry.payload import lines, shown, text
-from afoot.telemetry.rows import Decoded, Message, MetricPoint
+from afoot.telemetry.rows import Decoded, Message, MetricKind, MetricPoint
 from afoot.telemetry.values import Malformed, Refused, epoch_ns, name, number
 
 KINDS = ("metrics",)
-OPTIONS = {"prefix": 'what the output puts before the host, such as "site1.": nothing unless told otherwise'}
+OPTIONS = {
+    "prefix": 'what the output puts before the host, such as "site1.": nothing unless told otherwise',
+    **collectd.OPTIONS,
+}
 _FORMAT = "collectd_graphite"
 
 
 def make(kind: str, options: dict[str, str]) -> Decoder:
     """The decoder of a topic that collectd fills."""
-    prefix = options.get("prefix", "")
+    prefix, as_rates = options.get("prefix", ""), collectd.rates(options, _FORMAT)
     cache = LabelCache()
 
     def decode(message: Message) -> Decoded:
         collected = Collected(_FORMAT)
         for index, line in enumerate(lines(message, _FORMAT), start=1):
             try:
-                collected.rows.append(_point(text(line, _FORMAT), prefix, cache))
+                collected.rows.append(_point(text(line, _FORMAT), prefix, as_rates, cache))
             except UNREADABLE as error:
                 collected.refuse(f"line {index}", error)
         return collected.decoded()
@@ -37,7 +41,7 @@ def make(kind: str, options: dict[str, str]) -> Decoder:
     return decode
 
 
-def _point(line: str, prefix: str, cache: LabelCache) -> MetricPoint:
+def _point(line: str, prefix: str, as_rates: bool, cache: LabelCache) -> MetricPoint:
     words = line.split()
     if len(words) != 3:
         raise Malformed(f"{len(words)} words; a path, a value and a time are expected")
@@ -55,5 +59,6 @@ def _point(line: str, prefix: str, cache: LabelCache) -> MetricPoint:
     if labels is None:
         mapping = {"host": parts[0], "plugin_instance": plugin_instance, "type_instance": type_instance}
         labels = cache.add(key, {field: found for field, found in mapping.items() if found})
-    metric_name = name(collectd.metric_name(plugin, type_name, source, "unknown"))
-    return MetricPoint(metric_name, "", "unknown", labels, epoch_ns(sent_time, 1), number(value))
+    kind: MetricKind = "unknown" if as_rates or type_name not in collectd.COUNTING else "cumulative"
+    metric_name = name(collectd.metric_name(plugin, type_name, source, kind))
+    return MetricPoint(metric_name, "", kind, labels, epoch_ns(sent_time, 1), number(value))
