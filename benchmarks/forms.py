@@ -25,7 +25,7 @@ from afoot.simulate.run import measured, play
 from afoot.simulate.world import World
 from afoot.telemetry import formats
 from afoot.telemetry.rows import InventoryChange, Message
-from benchmarks import encodings, examples, inprocess
+from benchmarks import encodings, examples, inprocess, statements
 from benchmarks.judging import ANSWERS, judge
 
 BASE = {  # what captures are simulated in
@@ -35,6 +35,7 @@ BASE = {  # what captures are simulated in
     "inventory": (inventory.TOPIC, "debezium_json"),
 }
 LATENESS = {cloudwatch.TOPIC: "10 min"}
+KUBERNETES = "inventory.kubernetes"  # where a cluster speaks of itself, beside what the rest of the inventory has
 COLLECTD = "telemetry.collectd"  # where machines' disks are measured by collectd, the rest is not its to measure
 ANSWER_COLUMNS = ("kind", "culprit_entity", "victim_entity", "culprit_via", "schedule_id", "recurrence_period_s")
 
@@ -75,6 +76,10 @@ def forms() -> list[Form]:
         *(Form("flows", name) for name in encodings.FLOWS),
         *(Form("inventory", "debezium_json", way) for way in ("", "schema", "unwrapped", "unwrapped, schema")),
         *(Form("inventory", name) for name in ("debezium_avro", "jdbc_json", "json", "avro")),
+        Form("inventory", "otlp_json", "entity events"),
+        Form("inventory", "otlp_proto", "entity events"),
+        Form("inventory", "prometheus_kafka_adapter", "kube-state-metrics"),
+        Form("inventory", "kubernetes_events", "objects"),
     ]
     return found
 
@@ -162,6 +167,8 @@ def _config(form: Form | None) -> str:
         if form.format == "debezium_avro":
             options["registry"] = examples.REGISTRY
         own = (BASE[form.kind][0], form.kind, form.format, options)
+        if form.kind == "inventory" and form.format in statements.FORMATS:
+            own = (KUBERNETES, *own[1:])
         if form.format.startswith("collectd"):
             own = (COLLECTD, *own[1:])
         topics = [topic for topic in topics if topic[0] != own[0]] + [own]
@@ -182,7 +189,7 @@ def _formed(messages: Sequence[Message], form: Form) -> Iterator[Message]:
     if form.kind == "inventory":
         read = [(message, decode(message).rows) for message in messages if message.topic == topic]
         polls = Counter(row.table for _, rows in read for row in rows if row.reading and row.table != "heartbeat")
-        write_one = _Changes(form, polls).write
+        write_one = (_Statements(form) if form.format in statements.FORMATS else _Changes(form, polls)).write
         for message, rows in read:
             for row in rows:
                 yield from write_one(message, row)
@@ -247,6 +254,29 @@ class _Changes:
     def _sent(self, message: Message, topic: str, key: bytes | None, value: bytes | None) -> Message:
         self._offsets[topic] += 1
         return message._replace(topic=topic, offset=self._offsets[topic], key=key, value=value)
+
+
+class _Statements:
+    """Writes what a sender says again and again into a topic of its own, and leaves the rest where it is."""
+
+    def __init__(self, form: Form) -> None:
+        self._stated = statements.Stated(form.format)
+        self._offset = 0
+
+    def write(self, message: Message, change: InventoryChange) -> list[Message]:
+        """The messages of a change; a heartbeat is the time to say what is there."""
+        if change.table == "heartbeat":
+            return [message, *self._sent(message, self._stated.due(change.time_ms))]
+        if not self._stated.says(change):
+            return [message]
+        return self._sent(message, self._stated.take(change))
+
+    def _sent(self, message: Message, values: Sequence[bytes]) -> list[Message]:
+        found = []
+        for value in values:
+            self._offset += 1
+            found.append(message._replace(topic=KUBERNETES, offset=self._offset, key=None, value=value))
+        return found
 
 
 def compare(scenario: str, seed: int, names: Sequence[str], jobs: int) -> int:

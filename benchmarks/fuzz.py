@@ -35,7 +35,7 @@ from afoot.errors import DecodeError
 from afoot.signals.sampling import Frame, Sampler
 from afoot.telemetry import canonical, formats, limits
 from afoot.telemetry.rows import Decoded, FlowRecord, InventoryChange, Labels, LogRecord, Message, MetricPoint
-from benchmarks import encodings, examples
+from benchmarks import encodings, examples, statements
 from benchmarks.formats import SAMPLES, Expected, framed, known
 
 CPU_S = 10.0  # of one message, at most; the largest take the most
@@ -91,6 +91,8 @@ def cases(samples: Path | None = SAMPLES) -> list[Case]:
             seeds = [page.value] if page.kind == kind else []
             if name in encodings.ENCODERS[kind]:
                 seeds += [encodings.ENCODERS[kind][name](some) for some in (rows[kind], rows[kind][:1], rows[kind] * 9)]
+            if kind == "inventory" and name in statements.FORMATS:
+                seeds += statements.seeds(name, _cluster())
             if name in ("debezium_json", "jdbc_json"):
                 seeds += _changes(name, rows["inventory"])
             real = _samples(samples, name, kind)
@@ -141,6 +143,24 @@ def _rows() -> dict[str, list[Any]]:
             InventoryChange("entity", "delete", ("vm:a",), None, at),
         ],
     }
+
+
+def _cluster() -> list[InventoryChange]:
+    """What a cluster may say of itself, and of what a pod's claim ends at."""
+    at = TIME_NS // 10**6
+    rows = [{"id": name, "attributes": {"address": "10.0.0.1"}} for name in ("pod:a/p", "claim:a/c", "node:n")]
+    rows += [{"id": "persistent_volume:pv"}]
+    ends = [
+        ("pod:a/p", "node:n", "runs_on"),
+        ("pod:a/p", "claim:a/c", "mounts"),
+        ("pod:a/p", "deployment:a/d", "part_of"),
+        ("claim:a/c", "persistent_volume:pv", "bound_to"),
+        ("persistent_volume:pv", "volume:vol-1", "backed_by"),
+    ]
+    return [
+        *(InventoryChange("entity", "upsert", (str(row["id"]),), row, at) for row in rows),
+        *(InventoryChange("relation", "upsert", key, {}, at) for key in ends),
+    ]
 
 
 def _changes(name: str, changes: Sequence[InventoryChange]) -> list[bytes]:

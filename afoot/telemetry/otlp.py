@@ -13,11 +13,12 @@ from typing import Any, NamedTuple
 import orjson
 
 from afoot.errors import DecodeError
-from afoot.telemetry import limits
+from afoot.telemetry import entities, kubernetes, limits
 from afoot.telemetry.collected import UNREADABLE, Collected
 from afoot.telemetry.labelsets import LabelCache
 from afoot.telemetry.payload import shown, shown_keys
-from afoot.telemetry.rows import Decoded, FlowRecord, Labels, LogRecord, MetricKind, MetricPoint, Row
+from afoot.telemetry.rows import Decoded, FlowRecord, InventoryChange, Labels, LogRecord, MetricKind, MetricPoint, Row
+from afoot.telemetry.statements import Settings
 from afoot.telemetry.transports import transport
 from afoot.telemetry.values import Malformed, Refused, body, checked_ns, count, integer, label, name, number, short
 
@@ -72,6 +73,73 @@ class Reader:
     def flows(self, document: object) -> Decoded:
         """The log records of the Collector's netflow receiver, each of which is a flow."""
         return self._records(document, self._flow)
+
+    def inventory(self, document: object, message_ms: int, settings: Settings) -> Decoded:
+        """What metrics or log records tell of entities: kube-state-metrics' series; entity events, Kubernetes' objects.
+
+        A statement is of no later time than its message. Other series and records, and points that say that they have
+        no value, tell of none, and give no row.
+        """
+        collected = Collected(self._format)
+        if isinstance(document, dict) and "resourceMetrics" in document:
+            self._series(document, message_ms, settings, collected)
+            return collected.decoded()
+        for resource, groups in self._resources(document, "resourceLogs", "scopeLogs"):
+            around = self._around(resource, collected)
+            for group in groups if around is not None else ():
+                records = _list(group, "logRecords")
+                collected.check(len(records))
+                for index, record in enumerate(records):
+                    try:
+                        collected.rows += self._told(record, around or {}, message_ms, settings)
+                        collected.check()
+                    except UNREADABLE as error:
+                        collected.refuse(f"log record {index}", error, record)
+        return collected.decoded()
+
+    def _series(self, document: object, message_ms: int, settings: Settings, collected: Collected) -> None:
+        for resource, groups in self._resources(document, "resourceMetrics", "scopeMetrics"):
+            around = self._around(resource, collected)
+            job = label((around or {}).get("service.name"))
+            for group in groups if around is not None else ():
+                for index, metric in enumerate(_list(group, "metrics")):
+                    try:
+                        series = name(_get(metric, "name"))
+                        if not kubernetes.says(series):
+                            continue
+                        data = metric.get("gauge") or metric.get("sum")
+                        for point in _list(data, "dataPoints"):
+                            if integer(_get(point, "flags") or 0, "flags") & _NO_RECORDED_VALUE:
+                                continue
+                            time_ms = min(_time(point) // 1_000_000, message_ms)
+                            labels = self._point_labels(resource, point).mapping
+                            collected.rows += kubernetes.series_changes(series, labels, time_ms, settings, job)
+                            collected.check()
+                    except UNREADABLE as error:
+                        collected.refuse(f"metric {index}", error, metric)
+
+    def _around(self, resource: _Resource, collected: Collected) -> Json | None:
+        """A resource's attributes; None, and all in it refused at once, where they cannot be read."""
+        try:
+            return {key: _plain(value) for key, value in self._pairs(resource.attributes)}
+        except UNREADABLE as error:
+            collected.refuse("a resource", error, resource.attributes)
+            return None
+
+    def _told(self, record: Json, around: Json, message_ms: int, settings: Settings) -> list[InventoryChange]:
+        time_ms = min(_record_time(record) // 1_000_000, message_ms)
+        attributes = {key: _plain(value) for key, value in self._pairs(record.get("attributes"))}
+        event = record.get("eventName") or attributes.get("event.name") or ""
+        if entities.is_event(event, attributes):
+            return entities.changes(event, attributes, around, time_ms, settings)
+        content = _plain(record.get("body"))
+        if not isinstance(content, dict):
+            return []
+        return [
+            change
+            for happened, found in kubernetes.objects(content)
+            for change in kubernetes.object_changes(happened, found, time_ms, settings, {**around, **attributes})
+        ]
 
     def _resources(self, document: object, outer: str, inner: str) -> list[tuple[_Resource, list[Any]]]:
         if not isinstance(document, dict) or outer not in document:

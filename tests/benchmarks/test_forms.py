@@ -10,7 +10,7 @@ from afoot.config import load_config
 from afoot.simulate import cloudwatch
 from afoot.telemetry import formats
 from afoot.telemetry.rows import InventoryChange, Labels, Message, MetricPoint
-from benchmarks import encodings, forms
+from benchmarks import encodings, forms, statements
 
 TIME = 1_795_231_028_961_000_000
 DISK = MetricPoint(
@@ -39,6 +39,8 @@ def test_a_form_s_configuration_is_one(form: forms.Form, tmp_path: Path) -> None
     special = {"collectd_json": forms.COLLECTD, "collectd_graphite": forms.COLLECTD}
     special["cloudwatch_metric_stream"] = cloudwatch.TOPIC
     topic = special.get(form.format, forms.BASE[form.kind][0])
+    if form.kind == "inventory" and form.format in statements.FORMATS:
+        topic = forms.KUBERNETES
     entry = config.topic_of(f"{topic}.entity" if form.format == "jdbc_json" else topic)
     assert entry is not None
     assert (entry.format, entry.kind) == (form.format, form.kind)

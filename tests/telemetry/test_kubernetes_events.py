@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from typing import Any
 
@@ -9,7 +10,13 @@ import pytest
 
 from afoot.telemetry import limits
 from afoot.telemetry.rows import LogRecord
-from tests.telemetry.support import as_json, dead, decode, labels, rows, sample
+from tests.telemetry import support
+from tests.telemetry.support import as_json, labels, sample
+
+# The format has two kinds; this file is about the first.
+rows = functools.partial(support.rows, kind="logs")
+dead = functools.partial(support.dead, kind="logs")
+decode = functools.partial(support.decode, kind="logs")
 
 TIME = 1_554_141_513_598_656_000
 

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import pytest
 
 from afoot.telemetry.rows import Decoded, MetricPoint
-from tests.telemetry.support import as_json, dead, decode, labels, rows, sample_lines
+from tests.telemetry import support
+from tests.telemetry.support import as_json, labels, sample_lines
+
+# The format has two kinds; this file is about the first.
+rows = functools.partial(support.rows, kind="metrics")
+dead = functools.partial(support.dead, kind="metrics")
+decode = functools.partial(support.decode, kind="metrics")
 
 FORMAT = "prometheus_kafka_adapter"
 SAMPLE: dict[str, Any] = {

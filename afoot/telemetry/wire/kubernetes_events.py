@@ -3,22 +3,24 @@
 They are of core/v1 or of events.k8s.io/v1, which names some fields otherwise. The time is lastTimestamp
 (deprecatedLastTimestamp), else series.lastObservedTime, else eventTime, else metadata.creationTimestamp. An event that
 was DELETED has only expired, so it gives no row; each other change of an event is a record.
+
+Kind inventory reads other objects as well: pods, claims, volumes, nodes, and what pods are made by.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from afoot.telemetry import logs
-from afoot.telemetry.collected import each
+from afoot.telemetry import kubernetes, logs, statements
+from afoot.telemetry.collected import UNREADABLE, Collected, each
 from afoot.telemetry.formats import Decoder
 from afoot.telemetry.labelsets import LabelCache
-from afoot.telemetry.payload import documents
+from afoot.telemetry.payload import documents, shown
 from afoot.telemetry.rows import Decoded, LogRecord, Message
 from afoot.telemetry.values import Malformed, body, label, rfc3339_ns, short
 
-KINDS = ("logs",)
-OPTIONS: dict[str, str] = {}
+KINDS = ("logs", "inventory")
+OPTIONS = statements.OPTIONS
 _FORMAT = "kubernetes_events"
 _TIMES = (
     ("lastTimestamp",),
@@ -34,6 +36,9 @@ _BY_KIND = {"Pod": "pod", "Deployment": "deployment", "Node": "host.name", "Ingr
 def make(kind: str, options: dict[str, str]) -> Decoder:
     """The decoder of a topic of Kubernetes Events."""
     cache = LabelCache()
+    settings = statements.Settings(_FORMAT, kind, options)
+    if kind == "inventory":
+        return lambda message: _inventory(message, settings)
 
     def read(sent: dict[str, Any]) -> LogRecord | None:
         event = sent
@@ -58,6 +63,23 @@ def make(kind: str, options: dict[str, str]) -> Decoder:
     return decode
 
 
+def _inventory(message: Message, settings: statements.Settings) -> Decoded:
+    """Statements of the message's own time, where the object does not tell a better one."""
+    collected = Collected(_FORMAT)
+    found = _events(documents(message, _FORMAT), lists=False)
+    collected.check(len(found))
+    for index, one in enumerate(found):
+        try:
+            if not isinstance(one, dict):
+                raise Malformed(f"found {shown(one)}; an object is expected")
+            for happened, item in kubernetes.objects(one):
+                collected.rows += kubernetes.object_changes(happened, item, message.timestamp_ms, settings, one)
+                collected.check()
+        except UNREADABLE as error:
+            collected.refuse(f"object {index}", error, one)
+    return collected.decoded()
+
+
 def _paths(event: dict[str, Any], about: str) -> dict[str, logs.Path]:
     own = _BY_KIND.get(label(event[about].get("kind")))
     paths: dict[str, logs.Path] = {
@@ -70,12 +92,12 @@ def _paths(event: dict[str, Any], about: str) -> dict[str, logs.Path]:
     return {**paths, own: (about, "name")} if own else paths
 
 
-def _events(found: list[Any]) -> list[Any]:
+def _events(found: list[Any], lists: bool = True) -> list[Any]:
     if (
         len(found) == 2 and isinstance(found[0], float | int) and isinstance(found[1], dict)
     ):  # Fluent Bit's [time, event]
         return found[1:]
-    if len(found) == 1 and isinstance(found[0], dict) and isinstance(found[0].get("items"), list):
+    if lists and len(found) == 1 and isinstance(found[0], dict) and isinstance(found[0].get("items"), list):
         items: list[Any] = found[0]["items"]
         return items
     return found

@@ -1,6 +1,7 @@
 """OTLP in Protocol Buffers as the OpenTelemetry Collector's Kafka exporter sends it unless told otherwise.
 
-Kinds metrics and logs, and flows for the log records of the netflow receiver.
+Kinds metrics and logs, flows for the log records of the netflow receiver, and inventory for what metrics or log records
+tell of entities.
 """
 
 from __future__ import annotations
@@ -9,15 +10,15 @@ import base64
 from typing import Any
 
 from afoot.errors import DecodeError
-from afoot.telemetry import otlp
+from afoot.telemetry import otlp, statements
 from afoot.telemetry.formats import Decoder
 from afoot.telemetry.payload import unpacked
 from afoot.telemetry.protobuf import Broken, Table, read
 from afoot.telemetry.rows import Decoded, Message
 from afoot.telemetry.values import Refused
 
-KINDS = ("metrics", "logs", "flows")
-OPTIONS: dict[str, str] = {}
+KINDS = ("metrics", "logs", "flows", "inventory")
+OPTIONS = statements.OPTIONS
 _FORMAT = "otlp_proto"
 
 # Tables of opentelemetry/proto, with OTLP/JSON's names of the fields. Attributes stay bytes until one is new.
@@ -102,6 +103,9 @@ _LOGS: Table = {1: ("resourceLogs", [{1: ("resource", _RESOURCE), 2: ("scopeLogs
 def make(kind: str, options: dict[str, str]) -> Decoder:
     """The decoder of a topic of one kind."""
     reader = otlp.Reader(_FORMAT, otlp.Attributes(_key, _pair))
+    settings = statements.Settings(_FORMAT, kind, options)
+    if kind == "inventory":
+        return lambda message: _inventory(message, reader, settings)
     decode_kind = {"metrics": reader.metrics, "logs": reader.logs, "flows": reader.flows}[kind]
     table = _METRICS if kind == "metrics" else _LOGS
 
@@ -116,6 +120,24 @@ def make(kind: str, options: dict[str, str]) -> Decoder:
             raise DecodeError(f"{_FORMAT}: {error}") from None
 
     return decode
+
+
+def _inventory(message: Message, reader: otlp.Reader, settings: statements.Settings) -> Decoded:
+    """Metrics and log records of one topic: nothing says which a message has, but no message is of both.
+
+    The first field of a metric is a text, that of a log record a number of eight bytes.
+    """
+    value = unpacked(message, _FORMAT)
+    try:
+        try:
+            found = read(value, _LOGS)
+        except Broken:
+            found = read(value, _METRICS)
+        if not found:
+            raise Broken(f"{len(value)} bytes without a {_LOGS[1][0]} or {_METRICS[1][0]} field")
+        return reader.inventory(found, message.timestamp_ms, settings)
+    except (Broken, Refused) as error:
+        raise DecodeError(f"{_FORMAT}: {error}") from None
 
 
 def _key(attributes: Any) -> Any:

@@ -2,21 +2,24 @@
 
 Prometheus does not send what is a counter and what a gauge, so the kind is unknown. Stale markers arrive as NaN, and
 are refused.
+
+Kind inventory reads the series of kube-state-metrics, and passes over all others.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from afoot.telemetry.collected import each
+from afoot.telemetry import kubernetes, statements
+from afoot.telemetry.collected import UNREADABLE, Collected, each
 from afoot.telemetry.formats import Decoder
 from afoot.telemetry.labelsets import LabelCache
 from afoot.telemetry.payload import documents, shown
 from afoot.telemetry.rows import Decoded, Labels, Message, MetricPoint
 from afoot.telemetry.values import Malformed, name, number, rfc3339_ns
 
-KINDS = ("metrics",)
-OPTIONS: dict[str, str] = {}
+KINDS = ("metrics", "inventory")
+OPTIONS = statements.OPTIONS
 _FORMAT = "prometheus_kafka_adapter"
 _NAME = "__name__"
 
@@ -24,11 +27,32 @@ _NAME = "__name__"
 def make(kind: str, options: dict[str, str]) -> Decoder:
     """The decoder of a topic that prometheus-kafka-adapter fills."""
     cache = LabelCache()
+    settings = statements.Settings(_FORMAT, kind, options)
+    if kind == "inventory":
+        return lambda message: _inventory(message, cache, settings)
 
     def decode(message: Message) -> Decoded:
         return each(documents(message, _FORMAT), _FORMAT, "sample", lambda sample: _point(sample, cache))
 
     return decode
+
+
+def _inventory(message: Message, cache: LabelCache, settings: statements.Settings) -> Decoded:
+    samples = documents(message, _FORMAT)
+    collected = Collected(_FORMAT)
+    collected.check(len(samples))
+    for index, sample in enumerate(samples):
+        try:
+            series = name(sample["name"])
+            # A stale marker is no statement: a failed scrape has one for each series.
+            if kubernetes.says(series) and sample["value"] != "NaN":
+                labels = _labels(sample["labels"], cache).mapping
+                time_ms = min(rfc3339_ns(sample["timestamp"], "timestamp") // 1_000_000, message.timestamp_ms)
+                collected.rows += kubernetes.series_changes(series, labels, time_ms, settings, labels.get("job", ""))
+                collected.check()
+        except UNREADABLE as error:
+            collected.refuse(f"sample {index}", error, sample)
+    return collected.decoded()
 
 
 def _point(sample: dict[str, Any], cache: LabelCache) -> MetricPoint:
