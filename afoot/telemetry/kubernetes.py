@@ -139,6 +139,7 @@ _SERIES: dict[str, Callable[[Statement, _Names, Settings], None]] = {
         for series in ("created", "labels")
     },
 }
+SERIES = tuple(_SERIES)
 
 
 # ---- objects ---------------------------------------------------------------------------------------------------------
@@ -275,6 +276,7 @@ _OBJECTS: dict[str, Callable[[Statement, str, dict[str, Any], Settings], None]] 
     "CronJob": _cronjob,
     **dict.fromkeys(("Job", "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Ingress"), _other),
 }
+KINDS = tuple(_OBJECTS)
 _TYPES = {
     **OWNERS,
     "Pod": "pod",

@@ -22,7 +22,7 @@ import yaml
 
 from afoot.config import Config, load_config
 from afoot.connectors.files import load_topics
-from afoot.telemetry import formats
+from afoot.telemetry import formats, kubernetes
 from afoot.telemetry.rows import FlowRecord, LogRecord, Message, MetricPoint
 from tests.connectors.inventory import CONNECTORS
 from tests.servers.kafka import Kafka
@@ -30,6 +30,7 @@ from tests.servers.process import REPOSITORY, Process, ServerError, free_port
 
 AGENTS = CONNECTORS / "agents"
 FILES = sorted(path.name for path in AGENTS.iterdir() if path.name != "README.md")
+KUBERNETES = "inventory.kubernetes"  # no default: it would hold windows back where no cluster fills it
 PATIENCE_S = 60.0
 
 
@@ -52,11 +53,11 @@ def configured(name: str, tmp_path: Path) -> Config:
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_tells_the_topic_and_the_format_that_afoot_needs(name: str, tmp_path: Path) -> None:
     config = configured(name, tmp_path)
-    defaults = {topic.name for topic in load_topics(CONNECTORS)}
+    defaults = {topic.name for topic in load_topics(CONNECTORS)} | {KUBERNETES}
     assert config.topics
     assert {topic.name for topic in config.topics} <= defaults
     body = "\n".join(line for line in text(name).splitlines() if line[:1] not in ("#", "!"))
-    assert set(re.findall(r"telemetry\.\w+", body)) == {topic.name for topic in config.topics}
+    assert set(re.findall(r"(?:telemetry|inventory)\.\w+", body)) == {topic.name for topic in config.topics}
     for topic in config.topics:
         formats.decoder(topic.format, topic.kind, topic.options)
         assert (REPOSITORY / "docs" / "formats" / f"{topic.format}.md").is_file()
@@ -86,6 +87,25 @@ def test_the_opentelemetry_collector() -> None:
     for pipeline in found["service"]["pipelines"].values():
         for role, names in pipeline.items():
             assert set(names) <= found[role].keys()
+
+
+def test_the_opentelemetry_collector_of_a_cluster() -> None:
+    found = yaml.safe_load(text("otel-collector-inventory.yaml"))
+    for pipeline in found["service"]["pipelines"].values():
+        for role, names in pipeline.items():
+            assert set(names) <= found[role].keys()
+    inventory = found["exporters"]["kafka/inventory"]
+    assert inventory["metrics"] == inventory["logs"] == {"topic": KUBERNETES, "encoding": "otlp_json"}
+    assert inventory["sending_queue"]["num_consumers"] == 1
+    # Its filter lets through what tells of entities, and nothing else.
+    (condition,) = found["processors"]["filter/entities"]["metrics"]["metric"]
+    pattern = re.fullmatch(r'not IsMatch\(name, "(.*)"\)', condition)
+    assert pattern is not None
+    for name in (*kubernetes.SERIES, "kube_pod_status_phase", "kube_deployment_spec_replicas", "up"):
+        assert bool(re.search(pattern[1], name)) == kubernetes.says(name), name
+    # Objects by the plural of a kind that the format reads.
+    plurals = {f"{kind.lower()}s" for kind in (*kubernetes.KINDS, "Event")}
+    assert {watched["name"] for watched in found["receivers"]["k8sobjects"]["objects"]} <= plurals
 
 
 def test_fluent_bit() -> None:

@@ -17,7 +17,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from afoot.errors import DecodeError, UsageError
 from afoot.inventory.graph import Graph
 from afoot.inventory.sources import heard_in
-from afoot.telemetry import formats
+from afoot.telemetry import formats, kubernetes
 from afoot.telemetry.rows import Decoded, InventoryChange
 from benchmarks.examples import PAGES
 from tests.telemetry.support import RECORD_MS, as_json, decode, message, rows, sample
@@ -67,12 +67,10 @@ def test_the_pages_examples_are_what_they_say(name: str, sent: bytes, shown: byt
 
 
 def test_the_page_names_every_series_and_kind() -> None:
-    from afoot.telemetry import kubernetes
-
     text = (PAGES / "kubernetes_state.md").read_text(encoding="utf-8")
-    for name in kubernetes._SERIES:
+    for name in kubernetes.SERIES:
         assert name in text or re.sub("statefulset|daemonset", "deployment", name) in text
-    assert [kind for kind in kubernetes._OBJECTS if kind not in text] == []
+    assert [kind for kind in kubernetes.KINDS if kind not in text] == []
 
 
 # ---- series, by the documentation of kube-state-metrics --------------------------------------------------------------
