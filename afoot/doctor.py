@@ -11,15 +11,20 @@ from afoot.catalogue.loader import load_catalogue
 from afoot.catalogue.model import Catalogue
 from afoot.config import Config, Topic
 from afoot.errors import AfootError, DecodeError
+from afoot.inventory.graph import Graph
+from afoot.inventory.sources import heard_in
 from afoot.kafka import Reader
 from afoot.lake.storage import ensure_writable
 from afoot.privacy.rows import Redactor
 from afoot.telemetry import formats
-from afoot.telemetry.rows import Decoded, FlowRecord, InventoryChange, LogRecord, Message, MetricPoint
+from afoot.telemetry.formats import Decoder
+from afoot.telemetry.rows import Decoded, FlowRecord, InventoryChange, Labels, LogRecord, Message, MetricPoint
 
 SAMPLE = 300  # records of a partition that are looked at
 TRANSACTION_TIMEOUT_MS = 900_000  # what the job's sinks ask for
+INVENTORY_SAMPLE = 100_000  # records of a partition that the inventory is built from
 NAMES_SHOWN = 5
+REASONS_SHOWN = 3
 
 
 class Check(NamedTuple):
@@ -65,12 +70,13 @@ def _kafka(config: Config, catalogue: Catalogue) -> Iterator[Check]:
         took_ms = (time.monotonic() - began) * 1000
         yield Check("brokers", "ok", f"{reader.servers} answered in {took_ms:.0f} ms, {len(there)} topics")
         yield _transactions(config, reader)
+        graph = _inventory(config, there, reader)
         for entry in config.topics:
             names = [name for name in sorted(there) if config.topic_of(name) is entry]
             if not names:
                 yield Check(str(entry), "look", "no such topic", f"create it, or {entry.kind} stay unknown")
             for name in names:
-                yield from _topic(name, entry, there[name], reader, catalogue, config)
+                yield from _topic(name, entry, there[name], reader, catalogue, config, graph)
         for about, topic in (("alerts", config.alerts_topic), ("dead letters", config.dead_letters_topic)):
             if topic is None:
                 yield Check(
@@ -106,14 +112,54 @@ def _transactions(config: Config, reader: Reader) -> Check:
     return Check("transactions", "ok", f"transaction.max.timeout.ms is {found}")
 
 
+def _decoder(entry: Topic, config: Config) -> Decoder:
+    decode = formats.decoder(entry.format, entry.kind, entry.options)
+    # Names and reasons are shown.
+    return decode if config.privacy is None else Redactor(config.privacy).decoder(decode)
+
+
+def _inventory(config: Config, there: dict[str, list[int]], reader: Reader) -> Graph | None:
+    """The inventory as its topics' last records have it; None where there are none. What is wrong, their checks say."""
+    found: list[tuple[tuple[int, str, int, int], Decoded]] = []
+    for name, partitions in sorted(there.items()):
+        entry = config.topic_of(name)
+        if entry is None or entry.kind != "inventory":
+            continue
+        try:
+            decode = _decoder(entry, config)
+            moved_ms = 0  # topics are merged by their records' times, each in its own order
+            for message in reader.messages(reader.last(name, partitions, INVENTORY_SAMPLE)):
+                moved_ms = max(moved_ms, message.timestamp_ms)
+                try:
+                    decoded = decode(message)
+                except DecodeError:
+                    continue
+                found.append(((moved_ms, name, message.partition, message.offset), decoded))
+        except AfootError:
+            continue
+    if not found:
+        return None
+    graph = Graph()
+    for (_, name, _, _), decoded in sorted(found, key=lambda item: item[0]):
+        for change in decoded.rows:
+            graph.apply(heard_in(name, change))
+        for change in graph.expired():
+            graph.apply(change)
+    return graph
+
+
 def _topic(
-    name: str, entry: Topic, partitions: list[int], reader: Reader, catalogue: Catalogue, config: Config
+    name: str,
+    entry: Topic,
+    partitions: list[int],
+    reader: Reader,
+    catalogue: Catalogue,
+    config: Config,
+    graph: Graph | None = None,
 ) -> Iterator[Check]:
     about = name
     try:
-        decode = formats.decoder(entry.format, entry.kind, entry.options)
-        if config.privacy is not None:
-            decode = Redactor(config.privacy).decoder(decode)  # names and reasons are shown
+        decode = _decoder(entry, config)
         messages = list(reader.messages(reader.last(name, partitions, SAMPLE)))
     except AfootError as error:
         yield Check(about, "wrong", config.described(str(error)), "mend [[topic]], or the rights to read it")
@@ -142,6 +188,8 @@ def _topic(
     yield from seen.times(about, entry, config)
     if entry.kind == "metrics":
         yield seen.mapped(about, catalogue)
+    if entry.kind in ("metrics", "logs") and graph is not None:
+        yield from seen.resolved(about, catalogue, graph)
     if entry.kind == "inventory":
         yield seen.inventory(about, partitions)
 
@@ -170,7 +218,9 @@ class _Seen:
     def __init__(self) -> None:
         self.bad: Counter[str] = Counter()
         self.metrics: Counter[str] = Counter()
+        self.subjects: Counter[tuple[str, Labels]] = Counter()  # a metric's name, "" of log records, and a label set
         self.tables: Counter[str] = Counter()
+        self.repeats = False  # whether the inventory is said again and again, which moves event time on as well
         self.behind_ms: list[float] = []  # of each row: record time less event time
         self.newest_ms = 0
 
@@ -179,8 +229,11 @@ class _Seen:
         for row in decoded.rows:
             if isinstance(row, MetricPoint):
                 self.metrics[row.name] += 1
+            if isinstance(row, MetricPoint | LogRecord):
+                self.subjects[row.name if isinstance(row, MetricPoint) else "", row.labels] += 1
             if isinstance(row, InventoryChange):
                 self.tables[row.table] += 1
+                self.repeats = self.repeats or row.reading_rows is not None or row.holds_ms is not None
             elif isinstance(row, MetricPoint | LogRecord):
                 self.behind_ms.append(message.timestamp_ms - row.time_ns / 1e6)
             elif isinstance(row, FlowRecord):
@@ -229,12 +282,50 @@ class _Seen:
             )
         return Check(f"{about}: signals", "ok", found)
 
+    def resolved(self, about: str, catalogue: Catalogue, graph: Graph) -> Iterator[Check]:
+        """How many label sets that signals ask for mean an entity of the inventory, and why the others do not."""
+        known: set[Labels] = set()
+        missed: dict[Labels, tuple[str, str]] = {}
+        for name, labels in self.subjects:
+            asking = [use.source for use in catalogue.uses(name) if use.side == 0] if name else catalogue.logs
+            for source in asking:
+                if not source.admits(labels.mapping):
+                    continue
+                found = graph.resolution(labels, source.types, self.newest_ms)
+                if found.entity is None:
+                    missed.setdefault(labels, (found.rule, found.reason))
+                elif graph.entity(found.entity, self.newest_ms) is None:
+                    missed[labels] = ("not there", f"{found.entity} is not in the inventory")
+                else:
+                    known.add(labels)
+        reasons: dict[str, list[str]] = {}
+        for labels, (rule, reason) in missed.items():
+            if labels not in known:
+                reasons.setdefault(rule, []).append(reason)
+        unknown = sum(map(len, reasons.values()))
+        if not known and not unknown:
+            return
+        told = f"{len(known)} label sets mean an entity, {unknown} mean none"
+        common = sorted(reasons.values(), key=len, reverse=True)[:REASONS_SHOWN]
+        told += "".join(f"; {len(some)} as {some[0]}" for some in common)
+        if unknown <= len(known):
+            yield Check(f"{about}: entities", "ok", told)
+        else:
+            yield Check(
+                f"{about}: entities",
+                "look",
+                told,
+                "add the entities, or attributes.match to those that are there; their signals are nobody's",
+            )
+
     def inventory(self, about: str, partitions: list[int]) -> Check:
         found = ", ".join(f"{count} {table}" for table, count in sorted(self.tables.items())) or "no changes"
         if len(partitions) > 1:
             return Check(
                 f"{about}: order", "wrong", f"{len(partitions)} partitions", "commit order needs one partition"
             )
+        if "heartbeat" not in self.tables and self.repeats:
+            return Check(f"{about}: heartbeat", "ok", f"{found}; said again and again, which is as good as a heartbeat")
         if "heartbeat" not in self.tables:
             return Check(
                 f"{about}: heartbeat",

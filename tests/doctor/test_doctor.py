@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from afoot.catalogue.loader import load_catalogue
 from afoot.cli.main import app
 from afoot.config import Config, Flink, Topic, load_config
-from afoot.doctor import TRANSACTION_TIMEOUT_MS, Check, _topic, _transactions, examine, sniff
+from afoot.doctor import TRANSACTION_TIMEOUT_MS, Check, _inventory, _topic, _transactions, examine, sniff
 from afoot.kafka import Reader, Slice
 from afoot.simulate.inventory import envelope
 from afoot.telemetry.rows import Message
@@ -160,8 +160,40 @@ def test_the_inventory_needs_one_partition_and_a_heartbeat() -> None:
     assert looked_at([entity, beat], INVENTORY)["t: heartbeat"].state == "ok"
     quiet = looked_at([entity], INVENTORY)["t: heartbeat"]
     assert (quiet.state, quiet.found) == ("look", "1 entity, no heartbeat")
+    polled = {"polled_table": "entity", "polled_at": NOW_MS, "polled_row": 1, "polled_rows": 1, "id": "vm:a"}
+    repeated = looked_at([message(json.dumps(polled).encode())], replace(INVENTORY, format="jdbc_json"))["t: heartbeat"]
+    assert (repeated.state, repeated.found.partition(";")[0]) == ("ok", "1 entity")
+    once = looked_at([message(b'{"id": "vm:a"}')], replace(INVENTORY, format="jdbc_json", options={"table": "entity"}))
+    assert once["t: heartbeat"].state == "look"
     spread = looked_at([entity, beat], INVENTORY, partitions=3)["t: order"]
     assert (spread.state, spread.advice) == ("wrong", "commit order needs one partition")
+
+
+def test_label_sets_that_mean_no_entity_are_told_with_the_reason() -> None:
+    class Two(Records):
+        """A topic of metrics, and one that is the inventory."""
+
+        def messages(self, slices: list[Slice]) -> list[Message]:
+            return [one for one in self._messages if one.topic == slices[0].topic]
+
+    rows = [row("entity", {"id": f"job:{name}", "type": "job"})._replace(topic="inventory") for name in ("a", "b")]
+    lags = [message(gauge("write_lag_seconds", NOW_MS, 1.0, **labels)) for labels in ({"job_name": "a"}, {"x": "y"})]
+    config = Config((METRICS, replace(INVENTORY, name="inventory")))
+    reader = cast(Reader, Two([*rows, *lags, message(gauge("write_lag_seconds", NOW_MS, 1.0, job_name="c"))]))
+    graph = _inventory(config, {"inventory": [0], "t": [0]}, reader)
+    assert graph is not None
+
+    def told(sent: list[Message]) -> Check:
+        checks = _topic("t", METRICS, [0], cast(Reader, Records(sent)), CATALOGUE, config, graph)
+        return next(check for check in checks if check.about == "t: entities")
+
+    assert told(lags[:1]).found == "1 label sets mean an entity, 0 mean none"
+    assert told(lags[:1]).state == "ok"
+    both = told([*lags, message(gauge("write_lag_seconds", NOW_MS, 1.0, job_name="c"))])
+    assert (both.state, both.found.partition(";")[0]) == ("look", "1 label sets mean an entity, 2 mean none")
+    assert "1 as no label names an entity of type job: x" in both.found
+    assert "1 as job:c is not in the inventory" in both.found
+    assert _inventory(Config((METRICS,)), {"t": [0]}, reader) is None
 
 
 @pytest.mark.parametrize(
