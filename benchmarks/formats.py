@@ -60,7 +60,7 @@ KNOWN: dict[str, Expected | NoMessage] = {
     "otlp/events.json": Expected("otlp_logs", "logs", "whole", 1, 1),
     "otlp/snake_case_test_logs_001.json": Expected("otlp_logs", "logs", "whole", 1, 4),
     "otlp/netflowreceiver_flow_log.json": Expected("otlp_json", "flows", "whole", 1, 1),
-    "otel-entities/pvc_entity_state_*.json": Expected("otlp_logs", "logs", "whole", 1, 1),
+    "otel-entities/pvc_entity_state_*.json": Expected("otlp_json", "inventory", "whole", 1, 1),
     "otel-entities/*_logical.json": NoMessage("a logical example of the specification, no encoding of it"),
     "telegraf/influx_disk.txt": Expected("influx", "metrics", "whole", 1, 40),
     "telegraf/influx_diskio.txt": Expected("influx", "metrics", "whole", 1, 33),

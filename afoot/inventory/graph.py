@@ -37,6 +37,7 @@ COLUMNS = {
 }
 PLACING = ("type", "name", "component", "attributes", "known_as")  # entity columns that placement answers with
 LABELLING = ("type", "name", "known_as", "match", "addresses")  # entity columns that labels are resolved by
+STATED = frozenset(("known_as", "relations", "only"))  # columns of sources that state entities, and keep no tables
 INSTANTS_KEPT = 4  # windows are asked for in order, shard by shard: a few instants at a time
 PROBLEMS_KEPT = 1_000
 
@@ -98,6 +99,8 @@ class Graph:
     def apply(self, change: InventoryChange) -> None:
         """Take in one change, in commit order. What cannot be used is in `problems`, and changes nothing else."""
         source = self._source(change.source)
+        if change.holds_ms is not None or (change.row is not None and not STATED.isdisjoint(change.row)):
+            source.states = True
         ended, said = self._further(source, change)
         self._apply(source, change, instead=bool(ended))
         for further in [*ended, *said]:
@@ -194,7 +197,8 @@ class Graph:
         elif table_name == "relation":
             source.relations_of[key[0]][key] = None
             # Whom labels mean hangs on the names that relations mention; on all ends, where sources differ in names.
-            names_host = len(self._sources) > 1 or any(derived_type(end) in HOST_TYPES for end in key[:2])
+            states = any(other.states for other in self._sources.values())
+            names_host = states or any(derived_type(end) in HOST_TYPES for end in key[:2])
             self._note(from_ms, placing=True, labelling=names_host)
         else:
             self._note(from_ms, placing=False, labelling=False)
@@ -439,7 +443,7 @@ class Graph:
     def _scheduled(self, entity_id: str, at_ms: int) -> list[str]:
         """Whose schedules an entity's are: by all names of its own, and of what Kubernetes started it by."""
         owners = [entity_id]
-        if len(self._sources) > 1 or derived_type(entity_id) in STARTED_TYPES:
+        if derived_type(entity_id) in STARTED_TYPES:
             owners += self._placements.at(at_ms).started_by(entity_id)
         names = dict.fromkeys(owners)
         for owner in owners:
@@ -473,7 +477,7 @@ class Graph:
 
     def _ranked(self) -> list[Source]:
         """The sources, those first that keep tables: where several state a column, the first says what it is."""
-        return [source for _, source in sorted(self._sources.items(), key=lambda item: (bool(item[1].leases), item[0]))]
+        return [source for _, source in sorted(self._sources.items(), key=lambda item: (item[1].states, item[0]))]
 
     def _view(self, at_ms: int) -> _View:
         ranked = self._ranked()
@@ -482,8 +486,8 @@ class Graph:
             standing += [(source, key[0], row, history) for key, row, history in source.tables["entity"].as_of(at_ms)]
         there = {raw for _, raw, _, _ in standing}
         known_as: dict[str, str] = {raw: row["known_as"] for _, raw, row, _ in standing if row.get("known_as")}
-        kept = {raw: row for source, raw, row, _ in standing if not source.leases}
-        by_cloud_id = _by_cloud_id(kept) if len(kept) < len(standing) else {}
+        kept = {raw: row for source, raw, row, _ in standing if not source.states}
+        by_cloud_id = _by_cloud_id(kept) if any(source.states for source in ranked) else {}
 
         def named(raw: str) -> str:
             name = known_as.get(raw, raw)

@@ -138,6 +138,7 @@ class Source:
         self.shown: set[str] = set()  # tables that the snapshot, which may be under way, showed rows of
         self.logged_ms: int | None = None  # the latest time of the log since a snapshot began, if it has not ended
         self.leases = Leases()
+        self.states = False  # whether it states entities, by rows that tables do not have, and keeps none
         self.relations_of: dict[str, dict[Key, None]] = defaultdict(dict)  # entity -> relations that ever began at it
 
     def standing(self, from_id: str, at_ms: int) -> list[Key]:
@@ -165,6 +166,7 @@ class Source:
             "shown": set(self.shown),
             "logged_ms": self.logged_ms,
             "leases": self.leases.state(),
+            "states": self.states,
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -176,4 +178,5 @@ class Source:
         self.shown.update(state["shown"])
         self.logged_ms = state["logged_ms"]
         self.leases.restore(state["leases"])
+        self.states = state["states"]
         self.index()

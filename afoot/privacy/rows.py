@@ -102,6 +102,7 @@ class Redactor:
             return row._replace(
                 key=tuple(self._word(part) for part in row.key),
                 row=None if row.row is None else {name: self._value(value) for name, value in row.row.items()},
+                source=self._word(row.source),
             )
         raise TypeError(f"row of type {type(row).__name__}: a decoder gives the row types of telemetry.rows only")
 

@@ -29,6 +29,7 @@ OWNERS = {  # kinds that own pods, or what owns pods, by the type that their ids
 _MS = 1_000_000
 _AWS = re.compile(r"aws:///?[^/]*/((?:i|vol)-[0-9a-z]+)")  # how a provider's id names an instance, and an old volume
 _Names = Mapping[str, str]
+_Read = Callable[[Statement, str, dict[str, Any], Settings], None]
 
 
 # ---- kube-state-metrics ----------------------------------------------------------------------------------------------
@@ -39,17 +40,14 @@ def says(series: str) -> bool:
     return series in _SERIES
 
 
-def series_changes(
-    series: str, labels: Mapping[str, str], time_ms: int, settings: Settings, job: str = ""
-) -> list[InventoryChange]:
+def series_changes(series: str, labels: Mapping[str, str], time_ms: int, settings: Settings) -> list[InventoryChange]:
     """The rows that a sample of a series is: whatever its value, what its labels name is there. Refused if they do not.
 
     A Prometheus that keeps its own labels calls those of kube-state-metrics exported_namespace and so on.
     """
     named = {**labels, **{name[9:]: value for name, value in labels.items() if name.startswith("exported_")}}
     cluster = settings.cluster_of(labels)
-    source = " ".join(part for part in ("series", cluster, job) if part)
-    said = Statement(time_ms, source, settings.expires_ms or SERIES_HOLD_MS, cluster)
+    said = Statement(time_ms, _source(cluster), settings.expires_ms or SERIES_HOLD_MS, cluster)
     _SERIES[series](said, named, settings)
     return said.rows
 
@@ -178,10 +176,21 @@ def object_changes(
     if read is None:
         raise Malformed(f"kind is {shown(kind)}; {', '.join(_OBJECTS)} and Event are known")
     meta = _part(found, "metadata")
+    created_ms = time_ms
     if happened == "ADDED" and meta.get("creationTimestamp"):
-        time_ms = min(time_ms, rfc3339_ns(meta["creationTimestamp"], "metadata.creationTimestamp") // _MS)
+        created_ms = min(time_ms, rfc3339_ns(meta["creationTimestamp"], "metadata.creationTimestamp") // _MS)
     holds_ms = None if happened else settings.expires_ms or OBJECTS_HOLD_MS
-    said = Statement(time_ms, " ".join(part for part in ("objects", cluster) if part), holds_ms, cluster)
+    rows = []
+    # It was there since it was made, and is now: an older one of its name may have been deleted in between.
+    for at_ms in dict.fromkeys((created_ms, time_ms)):
+        said = Statement(at_ms, _source(cluster), holds_ms, cluster)
+        _say(said, happened, kind, read, found, settings)
+        rows += said.rows
+    return rows
+
+
+def _say(said: Statement, happened: str, kind: Any, read: _Read, found: dict[str, Any], settings: Settings) -> None:
+    meta = _part(found, "metadata")
     own = said.id(_TYPES[str(kind)], meta.get("namespace") or "", _text(meta, "name"))
     if happened == "DELETED":
         said.gone("entity", id=own)
@@ -189,7 +198,6 @@ def object_changes(
             said.gone("schedule", id=own)
     else:
         read(said, own, found, settings)
-    return said.rows
 
 
 def _pod(said: Statement, pod: str, found: dict[str, Any], settings: Settings) -> None:
@@ -267,7 +275,7 @@ def _owners(said: Statement, meta: dict[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-_OBJECTS: dict[str, Callable[[Statement, str, dict[str, Any], Settings], None]] = {
+_OBJECTS: dict[str, _Read] = {
     "Pod": _pod,
     "PersistentVolumeClaim": _claim,
     "PersistentVolume": _persistent_volume,
@@ -302,8 +310,7 @@ def _event_changes(event: dict[str, Any], cluster: str, time_ms: int, settings: 
     stated = next((event[name] for name in _TIMES if event.get(name)), None)
     if stated is not None:
         time_ms = min(time_ms, rfc3339_ns(stated, "lastTimestamp") // _MS)
-    source = " ".join(part for part in ("events", cluster) if part)
-    said = Statement(time_ms, source, settings.expires_ms or EVENTS_HOLD_MS, cluster)
+    said = Statement(time_ms, _source(cluster), settings.expires_ms or EVENTS_HOLD_MS, cluster)
     namespace = about.get("namespace") or ""
     if kind == "Pod":
         # A kubelet speaks of the pods of its own node only.
@@ -334,6 +341,11 @@ def _kubelet(event: dict[str, Any]) -> str:
 
 
 # ---- what these share ------------------------------------------------------------------------------------------------
+
+
+def _source(cluster: str) -> str:
+    """Series, objects and Events of a cluster are one source: what a watch sees deleted, a scrape had a moment ago."""
+    return f"kubernetes {cluster}" if cluster else "kubernetes"
 
 
 def _id(said: Statement, type_: str, labels: _Names, *names: str) -> str:

@@ -100,7 +100,6 @@ class Reader:
     def _series(self, document: object, message_ms: int, settings: Settings, collected: Collected) -> None:
         for resource, groups in self._resources(document, "resourceMetrics", "scopeMetrics"):
             around = self._around(resource, collected)
-            job = label((around or {}).get("service.name"))
             for group in groups if around is not None else ():
                 for index, metric in enumerate(_list(group, "metrics")):
                     try:
@@ -113,7 +112,7 @@ class Reader:
                                 continue
                             time_ms = min(_time(point) // 1_000_000, message_ms)
                             labels = self._point_labels(resource, point).mapping
-                            collected.rows += kubernetes.series_changes(series, labels, time_ms, settings, job)
+                            collected.rows += kubernetes.series_changes(series, labels, time_ms, settings)
                             collected.check()
                     except UNREADABLE as error:
                         collected.refuse(f"metric {index}", error, metric)

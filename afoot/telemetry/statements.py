@@ -105,11 +105,16 @@ class Statement:
         self._upsert("relation", {**row, "only": True} if only else row)
 
     def schedule(
-        self, entity_id: str, expression: str, timezone: str, command: str = "", schedule_id: str | None = None
+        self,
+        entity_id: str,
+        expression: str,
+        timezone: str,
+        command: str | None = None,
+        schedule_id: str | None = None,
     ) -> None:
-        """An entity runs by a schedule, which has its id unless it has one of its own."""
-        row = {"id": schedule_id or entity_id, "entity_id": entity_id, "expression": expression}
-        self._upsert("schedule", {**row, "timezone": timezone, "command": command})
+        """An entity runs by a schedule, which has its id unless it has one of its own; what it runs may not be said."""
+        row = {"id": schedule_id or entity_id, "entity_id": entity_id, "expression": expression, "timezone": timezone}
+        self._upsert("schedule", row if command is None else {**row, "command": command})
 
     def gone(self, table: str, **key: str) -> None:
         """A row is there no more."""

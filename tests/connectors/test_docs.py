@@ -26,7 +26,7 @@ def test_configurations_load(tmp_path: Path) -> None:
         file = tmp_path / "afoot.toml"
         file.write_text(block)
         found += [topic.format for topic in load_config(file).topics]
-    assert found == ["otlp_json", "debezium_json", "jdbc_json"]
+    assert found == ["otlp_json", "debezium_json", "jdbc_json", "otlp_json"]
 
 
 def test_files_that_it_names_are_there() -> None:

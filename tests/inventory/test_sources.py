@@ -259,6 +259,15 @@ def test_a_cloud_s_id_is_the_entity_whose_match_has_it() -> None:
     assert [tenant.entity for tenant in twice.tenants("volume:vol-1", 10)] == [POD]
 
 
+def test_a_host_without_a_holding_time_is_the_machine_of_its_cloud_s_id_too() -> None:
+    made = graph(
+        *by("cdc", entity(BACKUP, 0, attributes={"match": [{"InstanceId": "i-1"}]})),
+        *by("otel", entity("vm:i-1", 10, attributes={"match": [{"host.id": "i-1"}]}, relations=[])),
+    )
+    for labels in ({"host.id": "i-1"}, {"InstanceId": "i-1"}):
+        assert made.resolve(Labels.of(labels), ("vm", "node"), 10) == BACKUP
+
+
 # ---- Kubernetes' own -------------------------------------------------------------------------------------------------
 
 

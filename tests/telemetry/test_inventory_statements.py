@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
+from afoot.doctor import sniff
 from afoot.errors import DecodeError, UsageError
 from afoot.inventory.graph import Graph
 from afoot.inventory.sources import heard_in
 from afoot.telemetry import formats, kubernetes
 from afoot.telemetry.rows import Decoded, InventoryChange
 from benchmarks.examples import PAGES
-from tests.telemetry.support import RECORD_MS, as_json, decode, message, rows, sample
+from tests.telemetry.support import RECORD_MS, as_json, decode, labels, message, rows, sample
 
 TIME = "2026-11-21T03:16:30Z"
 TIME_MS = 1_795_230_990_000
@@ -130,7 +131,7 @@ def test_owners_nodes_services_and_what_is_there() -> None:
     assert said["node:n2"] is None
     assert said["service:a/s"] == {"address": ["10.96.0.1"]}
     assert said["service:a/headless"] is None
-    assert {(change.time_ms, change.source, change.holds_ms) for change in found} == {(TIME_MS, "series ksm", 300_000)}
+    assert {(change.time_ms, change.source, change.holds_ms) for change in found} == {(TIME_MS, "kubernetes", 300_000)}
 
 
 def test_labels_that_prometheus_renamed_and_what_a_pod_on_the_host_s_network_has_not() -> None:
@@ -160,7 +161,7 @@ def test_two_clusters_are_told_apart_where_a_label_names_them() -> None:
         ("pod:west/a/p",),
         ("pod:west/a/p", "node:west/n", "runs_on"),
     }
-    assert {change.source for change in found} == {"series east ksm", "series west ksm"}
+    assert {change.source for change in found} == {"kubernetes east", "kubernetes west"}
     assert (found[0].row or {})["attributes"]["match"] == [
         {"k8s.pod.uid": "u"},
         {"cluster": "east", "namespace": "a", "pod": "p"},
@@ -252,10 +253,11 @@ def observed(found: Any) -> list[InventoryChange]:
 def test_a_pod_as_it_is_pulled_watched_and_listed() -> None:
     (pulled,) = observed(POD)
     assert facts([pulled]) == OF_POD
-    assert (pulled.time_ms, pulled.holds_ms, pulled.source) == (RECORD_MS, 10_800_000, "objects")
+    assert (pulled.time_ms, pulled.holds_ms, pulled.source) == (RECORD_MS, 10_800_000, "kubernetes")
     assert (pulled.row or {})["attributes"] == {"match": [{"k8s.pod.uid": "u-1"}], "address": ["10.1.0.7"]}
-    (added,) = observed({"type": "ADDED", "object": POD})
+    added, there = observed({"type": "ADDED", "object": POD})
     assert (facts([added]), added.time_ms, added.holds_ms) == (OF_POD, 1_795_226_400_000, None)  # 02:00:00
+    assert (there.row, there.time_ms) == (added.row, RECORD_MS)
     (modified,) = observed({"type": "MODIFIED", "object": POD})
     assert (facts([modified]), modified.time_ms) == (OF_POD, RECORD_MS)
     assert facts(observed({"type": "DELETED", "object": POD})) == {("delete", "pod:streaming/tm-0")}
@@ -534,7 +536,7 @@ def test_series_that_the_collector_scraped() -> None:
     document = as_json({"resourceMetrics": [{"resource": resource, "scopeMetrics": [{"metrics": metrics}]}]})
     found = rows("otlp_json", document, "inventory", cluster="k8s.cluster.name")
     assert facts(found) == {("pod:east/a/p",), ("pod:east/a/p", "node:east/n", "runs_on")}
-    assert {(one.time_ms, one.source) for one in found} == {(TIME_MS, "series east ksm")}
+    assert {(one.time_ms, one.source) for one in found} == {(TIME_MS, "kubernetes east")}
     encoded = Parse(document, ExportMetricsServiceRequest()).SerializeToString()
     assert rows("otlp_proto", encoded, "inventory", cluster="k8s.cluster.name") == found
 
@@ -580,6 +582,44 @@ def test_a_pod_is_a_tenant_of_the_volume_behind_its_claim() -> None:
     (tenant,) = graph.tenants("volume:vol-1", TIME_MS - 3_600_000)
     assert (tenant.entity, tenant.known_by_snapshot) == ("pod:a/d-1-x", True)
     assert graph.chain("deployment:a/d", TIME_MS).volumes == ("volume:vol-1",)
+
+
+def test_a_pod_that_is_made_again_in_the_second_of_its_end_is_there() -> None:
+    def pod(uid: str, created: str) -> dict[str, Any]:
+        return {**POD, "metadata": {**POD["metadata"], "uid": uid, "creationTimestamp": created}}
+
+    graph = Graph()
+    decoder = formats.decoder("kubernetes_events", "inventory")
+    ended_ms = RECORD_MS + 700  # creationTimestamp has whole seconds
+    acts = [("ADDED", "u-1", RECORD_MS), ("DELETED", "u-1", ended_ms), ("ADDED", "u-2", ended_ms + 50)]
+    for happened, uid, at_ms in acts:
+        created = "2026-11-21T02:00:00Z" if uid == "u-1" else "2026-11-21T03:16:40Z"
+        sent = as_json({"type": happened, "object": pod(uid, created)})
+        for change in decoder(message(sent)._replace(timestamp_ms=at_ms)).rows:
+            graph.apply(heard_in("t", change))
+    there = [graph.entity("pod:streaming/tm-0", ended_ms + after) is not None for after in (-1, 0, 49, 50)]
+    assert there == [True, False, False, True]
+    assert graph.resolve(labels(k8s__pod__uid="u-2"), ("pod",), ended_ms + 50) == "pod:streaming/tm-0"
+
+
+def test_a_watched_deletion_ends_what_a_scrape_said() -> None:
+    graph = Graph()
+    for change in scraped(series("kube_pod_info", namespace="streaming", pod="tm-0", node="n")):
+        graph.apply(heard_in("t", change))
+    for change in observed({"type": "DELETED", "object": POD}):
+        graph.apply(heard_in("t", change))
+    assert [graph.entity("pod:streaming/tm-0", RECORD_MS + after) is not None for after in (-1, 0)] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("format_name", "sent"),
+    [
+        (ADAPTER, as_json(series("kube_node_info", node="n"))),
+        ("kubernetes_events", as_json({"type": "ADDED", "object": POD})),
+    ],
+)
+def test_sniffing_proposes_the_format(format_name: str, sent: bytes) -> None:
+    assert sniff([message(sent)], "inventory") == [format_name]
 
 
 HOSTILE: list[Any] = [None, True, -1, 2**70, 1.5, "", "x", "\x00", "NaN", [], {}, [[]], [{}], {"a": 1}, "y" * 2_000]

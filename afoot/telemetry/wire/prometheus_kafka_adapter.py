@@ -48,7 +48,7 @@ def _inventory(message: Message, cache: LabelCache, settings: statements.Setting
             if kubernetes.says(series) and sample["value"] != "NaN":
                 labels = _labels(sample["labels"], cache).mapping
                 time_ms = min(rfc3339_ns(sample["timestamp"], "timestamp") // 1_000_000, message.timestamp_ms)
-                collected.rows += kubernetes.series_changes(series, labels, time_ms, settings, labels.get("job", ""))
+                collected.rows += kubernetes.series_changes(series, labels, time_ms, settings)
                 collected.check()
         except UNREADABLE as error:
             collected.refuse(f"sample {index}", error, sample)
