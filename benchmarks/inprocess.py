@@ -208,7 +208,7 @@ class _Judge:
 
 def joined(placed: Iterable[PlacedSignals]) -> str:
     """Step 6: the signals of a window as sql/05_joins.sql puts them together."""
-    lag: dict[str, dict[str, str]] = defaultdict(dict)  # victim, volume
+    lag: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))  # victim, volume
     by_role: dict[str, dict[str, list[str]]] = {role: defaultdict(list) for role in ("chain", "flow", "io")}
     volumes = {""}  # a window that was evaluated always has its group of victims without a volume
     for row in placed:
@@ -216,7 +216,7 @@ def joined(placed: Iterable[PlacedSignals]) -> str:
         if row.role != "flow":
             volumes.add(volume)
         if row.role == "lag":
-            lag[victim][volume] = max(row.payload, lag[victim].get(volume, ""))
+            lag[victim][volume].append(row.payload)
         else:
             by_role[row.role][volume if row.role == "io" else victim].append(row.payload)
     victims: dict[str, list[str]] = defaultdict(list)  # volume
@@ -224,8 +224,8 @@ def joined(placed: Iterable[PlacedSignals]) -> str:
         name = orjson.dumps(victim).decode()
         chain, flow = (",".join(by_role[role].get(victim, ())) for role in ("chain", "flow"))
         rest = f'"chain":[{chain}],"flow":[{flow}]'
-        for volume, payload in sorted(lag[victim].items()) or [("", "null")]:
-            victims[volume].append(f'{{"victim":{name},"lag":{payload},{rest}}}')
+        for volume, late in sorted(lag[victim].items()) or [("", [])]:
+            victims[volume].append(f'{{"victim":{name},"lag":[{",".join(late)}],{rest}}}')
     groups = [
         f'{{"volume":{orjson.dumps(volume).decode()},"victims":[{",".join(victims.get(volume, ()))}],'
         f'"io":[{",".join(by_role["io"].get(volume, ()))}]}}'

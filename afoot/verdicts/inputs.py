@@ -99,7 +99,7 @@ class Window(NamedTuple):
                 for item in group.get("victims") or ():
                     known = victims.get(item["victim"], VictimInput(None, {}))
                     told: dict[str, Heard] = {known.lag.entity: known.lag} if known.lag else {}
-                    merge(told, [item["lag"]] if item.get("lag") else ())
+                    merge(told, item.get("lag"))
                     lag = next(iter(told.values()), None)
                     merge(known.chain, item.get("chain"))
                     merge(known.chain, item.get("flow"))

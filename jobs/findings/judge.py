@@ -10,7 +10,7 @@ import orjson
 from pyflink.common import Row, Types
 from pyflink.datastream import RuntimeContext
 from pyflink.datastream.functions import KeyedBroadcastProcessFunction
-from pyflink.datastream.state import ValueStateDescriptor
+from pyflink.datastream.state import MapStateDescriptor, ValueStateDescriptor
 
 from afoot.config import Config
 from afoot.lake.layout import flink_columns
@@ -48,24 +48,21 @@ class Judge(KeyedBroadcastProcessFunction):  # type: ignore[misc]
         rules_file = self.config.rules_file
         self.rules = shipped_rules() if rules_file is None else load_rules(Path(rules_file))
         self.inventory = InventoryLog()
-        self.pending = runtime_context.get_state(ValueStateDescriptor("pending", Types.PICKLED_BYTE_ARRAY()))
+        self.pending = runtime_context.get_map_state(MapStateDescriptor("pending", Types.LONG(), Types.STRING()))
         self.cases = runtime_context.get_state(ValueStateDescriptor("cases", Types.PICKLED_BYTE_ARRAY()))
 
     def process_broadcast_element(self, value: Any, ctx: Any) -> None:
         self.inventory.add(value["changes"], ctx.get_broadcast_state(CHANGES))
 
     def process_element(self, value: Any, ctx: Any) -> None:
-        pending = self.pending.value() or {}
-        pending[ctx.timestamp()] = value["heard"]
-        self.pending.update(pending)
+        self.pending.put(ctx.timestamp(), value["heard"])
         ctx.timer_service().register_event_time_timer(ctx.timestamp())
 
     def on_timer(self, timestamp: int, ctx: Any) -> Iterator[Row]:
-        pending = self.pending.value()
-        heard = pending.pop(timestamp, None)
+        heard = self.pending.get(timestamp)
         if heard is None:
             return
-        self.pending.update(pending)
+        self.pending.remove(timestamp)
         book = self.cases.value() or CaseBook()
         # Signals are timestamped one window after theirs, see ScoreAndPlace.
         end_ms = timestamp + 1 - self.size_ms

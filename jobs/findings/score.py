@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import orjson
@@ -15,7 +15,7 @@ from afoot.catalogue.loader import load_catalogue
 from afoot.config import Config
 from afoot.signals.settings import Settings
 from afoot.signals.shard import ShardState
-from afoot.signals.windows import evaluate, learn
+from afoot.signals.windows import PlacedSignals, evaluate, learn
 from jobs.findings.inventory import CHANGES, InventoryLog
 from jobs.findings.render import RECORD_SEPARATOR, SEPARATOR
 from jobs.findings.worker import collect_rarely
@@ -24,14 +24,13 @@ END_OF_INPUT = (1 << 63) - 1  # the watermark that follows the last record of a 
 
 WINDOW = {"points": "BIGINT", "bodies": "STRING", "unasked": "STRING"}
 PLACED = {
-    "role": "STRING",  # lag, chain, flow, io; tick: a window was evaluated; book: a count for the books
+    "role": "STRING",  # lag, chain, flow, io; all: every entity once; tick: a window was evaluated; book: a count
     "victim": "STRING",
     "volume": "STRING",  # "" where there is none
     "scope": "STRING",  # what a request for signals asks by: the victim, for io the volume
-    "entity": "STRING",
-    "home": "BOOLEAN",  # one row an entity and window
+    "account": "STRING",  # of a count
     "window_end_ms": "BIGINT",
-    "payload": "STRING",
+    "payload": "STRING",  # JSON objects with commas between: what was measured of a shard's entities
 }
 
 
@@ -109,13 +108,9 @@ class ScoreAndPlace(KeyedBroadcastProcessFunction):  # type: ignore[misc]
         next_bodies, _ = pending.get(end_ms, (None, 0))
         placed, books = evaluate(state, start_ms, bodies, next_bodies, graph, self.catalogue, self.settings)
         state.save(self.parts)
-        homes = set()
-        for row in placed:
-            home = row.entity not in homes
-            homes.add(row.entity)
-            victim, volume = row.victim or "", row.volume or ""
-            scope = volume if row.role == "io" else victim
-            yield Row(row.role, victim, volume, scope, row.entity, home, end_ms, row.payload)
+        for (role, victim, volume), payloads in self._gathered(placed).items():
+            scope = volume if role == "io" else victim
+            yield Row(role, victim, volume, scope, "", end_ms, ",".join(payloads))
         for account, count in (
             ("signals", books.in_signals),
             ("duplicates", books.duplicates),
@@ -123,7 +118,19 @@ class ScoreAndPlace(KeyedBroadcastProcessFunction):  # type: ignore[misc]
         ):
             if count:
                 yield self._book("", account, count, None, end_ms)
-        yield Row("tick", "", "", "", "", False, end_ms, "")
+        yield Row("tick", "", "", "", "", end_ms, "")
+
+    def _gathered(self, placed: Iterable[PlacedSignals]) -> dict[tuple[str, str, str], list[str]]:
+        """The payloads of a window by role, victim and volume: a row each would cost more than what it carries."""
+        found: dict[tuple[str, str, str], list[str]] = {}
+        told = set()
+        for row in placed:
+            if row.victim or row.volume:
+                found.setdefault((row.role, row.victim or "", row.volume or ""), []).append(row.payload)
+            if self.config.all_signals and row.entity not in told:
+                told.add(row.entity)
+                found.setdefault(("all", "", ""), []).append(row.payload)
+        return found
 
     def _shard(self, key: int) -> Shard:
         """The shard of a key, from memory; from the engine's state where this instance has not met it yet."""
@@ -141,4 +148,4 @@ class ScoreAndPlace(KeyedBroadcastProcessFunction):  # type: ignore[misc]
             yield self._book(topic, "unasked", count, metric, end_ms)
 
     def _book(self, topic: str, account: str, count: int, detail: str | None, end_ms: int) -> Row:
-        return Row("book", detail, "", topic, account, False, end_ms, str(count))
+        return Row("book", detail, "", topic, account, end_ms, str(count))

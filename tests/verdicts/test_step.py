@@ -69,8 +69,12 @@ class Shuffled(World):
             for victim in group["victims"]:
                 rnd.shuffle(victim["chain"])
                 cut = len(victim["chain"]) // 2
-                second = {"victim": victim["victim"], "lag": None, "chain": victim["chain"][cut:], "flow": []}
+                second = {"victim": victim["victim"], "lag": [], "chain": victim["chain"][cut:], "flow": []}
                 victim["chain"] = victim["chain"][:cut]
+                for late in victim["lag"][:1]:  # from a source that counts for nothing
+                    others = [{**item, "rank": 9, "value": 1e6, "family": "other"} for item in late["signals"]]
+                    victim["lag"].append({**late, "affected": False, "signals": others})
+                    rnd.shuffle(victim["lag"])
                 parted.append({"volume": "", "victims": [second], "io": []})
                 for item in victim["chain"]:
                     rnd.shuffle(item["signals"])

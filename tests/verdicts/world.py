@@ -190,7 +190,7 @@ class World:
             for hop in self.graph.chain(JOB, at).hops
             if hop.type != "volume" and (hop.entity in USUAL or hop.entity in changes)
         ]
-        victim = {"victim": JOB, "lag": late, "chain": [p for p in chain if p], "flow": []}
+        victim = {"victim": JOB, "lag": [late] if late else [], "chain": [p for p in chain if p], "flow": []}
         groups = []
         for volume in (VOLUME, OTHER):
             entities = [volume, *(tenant.entity for tenant in self.graph.tenants(volume, at))]

@@ -2,7 +2,7 @@
 -- volume that it writes to, with the I/O of that volume and of its tenants. All are LEFT joins of windows: a side that
 -- is missing is seen as missing. Payloads are JSON already, so putting them together is putting texts together.
 CREATE TEMPORARY VIEW lag_windows AS
-SELECT window_start, window_end, window_time, victim, volume, MAX(payload) AS write_lag
+SELECT window_start, window_end, window_time, victim, volume, ARRAY_JOIN(ARRAY_AGG(payload), ',') AS lags
 FROM TABLE(TUMBLE(TABLE placed, DESCRIPTOR(rt), {{ window }}))
 WHERE `role` = 'lag'
 GROUP BY window_start, window_end, window_time, victim, volume;
@@ -36,7 +36,7 @@ CREATE TEMPORARY VIEW victim_windows AS
 SELECT
   h.window_start, h.window_end, h.window_time, h.victim,
   COALESCE(l.volume, '') AS volume,
-  '{"victim":' || JSON_STRING(h.victim) || ',"lag":' || COALESCE(l.write_lag, 'null') || ',"chain":[' || COALESCE(c.chain, '')
+  '{"victim":' || JSON_STRING(h.victim) || ',"lag":[' || COALESCE(l.lags, '') || '],"chain":[' || COALESCE(c.chain, '')
     || '],"flow":[' || COALESCE(f.flow, '') || ']}' AS victim_json
 FROM (
   SELECT window_start, window_end, window_time, victim

@@ -30,18 +30,18 @@ FROM (
       CAST(JSON_VALUE(reading, '$.score') AS DOUBLE) AS score,
       window_end_ms,
       PROCTIME() AS asked_at
-{%- if all_signals %}
-    FROM (SELECT payload, window_end_ms FROM placed WHERE home)
-{%- else %}
     FROM (
+{%- if all_signals %}
+      SELECT '[' || payload || ']' AS payloads, window_end_ms FROM placed WHERE `role` = 'all'
+{%- else %}
       SELECT s.payloads, s.window_end_ms
       FROM requests AS r
       JOIN scope_windows AS s
         ON s.`scope` = r.`scope`
           AND s.window_end_ms = r.window_end_ms
           AND s.rt BETWEEN r.rt - {{ kept }} AND r.rt + {{ window }}
-    ) CROSS JOIN UNNEST(JSON_QUERY(payloads, '$' RETURNING ARRAY<STRING>)) AS heard (payload)
 {%- endif %}
+    ) CROSS JOIN UNNEST(JSON_QUERY(payloads, '$' RETURNING ARRAY<STRING>)) AS heard (payload)
     CROSS JOIN UNNEST(JSON_QUERY(payload, '$.signals' RETURNING ARRAY<STRING>)) AS spoken (reading)
   )
 )

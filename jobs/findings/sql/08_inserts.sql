@@ -35,7 +35,7 @@ WHERE points > 0 AND kind <> 'unasked'
 GROUP BY window_start, window_end, topic, CASE WHEN late THEN 'late' WHEN kind = 'samples' THEN 'windows' ELSE kind END;
 
 INSERT INTO lake_books
-SELECT CAST(TO_TIMESTAMP_LTZ(window_end_ms, 3) AS TIMESTAMP(6)), `scope`, 'points', entity, victim, CAST(payload AS BIGINT), DATE_FORMAT(TO_TIMESTAMP_LTZ(window_end_ms - {{ window_ms }}, 3), 'yyyy-MM-dd')
+SELECT CAST(TO_TIMESTAMP_LTZ(window_end_ms, 3) AS TIMESTAMP(6)), `scope`, 'points', `account`, victim, CAST(payload AS BIGINT), DATE_FORMAT(TO_TIMESTAMP_LTZ(window_end_ms - {{ window_ms }}, 3), 'yyyy-MM-dd')
 FROM placed WHERE `role` = 'book';
 
 INSERT INTO alerts_out

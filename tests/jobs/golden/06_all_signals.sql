@@ -20,7 +20,9 @@ FROM (
       CAST(JSON_VALUE(reading, '$.score') AS DOUBLE) AS score,
       window_end_ms,
       PROCTIME() AS asked_at
-    FROM (SELECT payload, window_end_ms FROM placed WHERE home)
+    FROM (
+      SELECT '[' || payload || ']' AS payloads, window_end_ms FROM placed WHERE `role` = 'all'
+    ) CROSS JOIN UNNEST(JSON_QUERY(payloads, '$' RETURNING ARRAY<STRING>)) AS heard (payload)
     CROSS JOIN UNNEST(JSON_QUERY(payload, '$.signals' RETURNING ARRAY<STRING>)) AS spoken (reading)
   )
 );
