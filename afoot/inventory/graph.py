@@ -25,7 +25,7 @@ from afoot.inventory.placement import (
 )
 from afoot.inventory.resolve import HOST_TYPES, INSTANCE_ID, VOLUME_ID, Resolution, Resolver, addresses_of, match_of
 from afoot.inventory.sources import Reading, Source
-from afoot.inventory.versions import ALWAYS, Clock, History, Key, Row
+from afoot.inventory.versions import ALWAYS, Clock, Key, Row
 from afoot.telemetry.rows import InventoryChange, Labels
 
 DAY_MS = 24 * 3600 * 1000
@@ -60,13 +60,13 @@ class Schedule(NamedTuple):
         return cron.run_times(self.expression, self.timezone, from_ms, to_ms)
 
 
-class _View(NamedTuple):
-    """What all sources say of one instant, by the names that entities go by."""
+class _There(NamedTuple):
+    """The entities of one instant, as all sources have them, by the names that they go by."""
 
     entities: dict[str, Row]
-    relations: dict[Key, int]  # since when
-    mentioned: set[str]  # by relations, those of deleted entities among them
     by_snapshot: set[str]
+    deleted: set[str]  # entities that were there: no relation of theirs counts, whoever states it
+    names: dict[str, str]  # those that go by another name than some source has for them
 
 
 class Graph:
@@ -467,50 +467,75 @@ class Graph:
         return self.resolution(labels, types, at_ms).reason
 
     def _placement(self, at_ms: int) -> Placement:
-        view = self._view(at_ms)
-        relations = ((key[0], key[1], key[2], since) for key, since in view.relations.items() if key[2] in KINDS)
-        return Placement(view.entities, relations, frozenset(), view.by_snapshot, self._report)
+        there = self._there(at_ms)
+        return Placement(there.entities, self._relations(at_ms, there), there.deleted, there.by_snapshot, self._report)
 
     def _resolver(self, at_ms: int) -> Resolver:
-        view = self._view(at_ms)
-        return Resolver(view.entities, view.mentioned, self.unresolved)
+        there = self._there(at_ms)
+        mentioned = {
+            end
+            for source in self._sources.values()
+            for key, _, _ in source.tables["relation"].as_of(at_ms)
+            for end in key[:2]
+        } - there.deleted
+        return Resolver(there.entities, {there.names.get(end, end) for end in mentioned}, self.unresolved)
+
+    def _relations(self, at_ms: int, there: _There) -> Iterable[tuple[str, str, str, int]]:
+        """The relations that place, and since when: those of several sources with the first of them."""
+        sources = [source.tables["relation"] for source in self._sources.values()]
+        if not there.names and len(sources) == 1:
+            return (
+                (key[0], key[1], key[2], history.since(at_ms))
+                for key, _, history in sources[0].as_of(at_ms)
+                if key[2] in KINDS
+            )
+        names, deleted = there.names, there.deleted
+        found: dict[Key, int] = {}
+        for table in sources:
+            for (from_id, to_id, kind), _, history in table.as_of(at_ms):
+                # Deleted, as its source calls them.
+                if kind in KINDS and from_id not in deleted and to_id not in deleted:
+                    key, since = (names.get(from_id, from_id), names.get(to_id, to_id), kind), history.since(at_ms)
+                    found[key] = min(since, found.get(key, since))
+        return ((key[0], key[1], key[2], since) for key, since in found.items())
 
     def _ranked(self) -> list[Source]:
         """The sources, those first that keep tables: where several state a column, the first says what it is."""
         return [source for _, source in sorted(self._sources.items(), key=lambda item: (item[1].states, item[0]))]
 
-    def _view(self, at_ms: int) -> _View:
-        ranked = self._ranked()
-        standing: list[tuple[Source, str, Row, History]] = []
-        for source in ranked:
-            standing += [(source, key[0], row, history) for key, row, history in source.tables["entity"].as_of(at_ms)]
-        there = {raw for _, raw, _, _ in standing}
-        known_as: dict[str, str] = {raw: row["known_as"] for _, raw, row, _ in standing if row.get("known_as")}
-        kept = {raw: row for source, raw, row, _ in standing if not source.states}
-        by_cloud_id = _by_cloud_id(kept) if any(source.states for source in ranked) else {}
-
-        def named(raw: str) -> str:
-            name = known_as.get(raw, raw)
-            return name if name in kept else by_cloud_id.get(name, name)
-
-        entities: dict[str, Row] = {}
+    def _there(self, at_ms: int) -> _There:
+        raw: dict[str, Row] = {}
         by_snapshot: set[str] = set()
-        for _, raw, row, history in standing:
-            name = named(raw)
-            entities[name] = _united(entities[name], row) if name in entities else row
-            if history.since(at_ms) == ALWAYS:
-                by_snapshot.add(name)
-        deleted = self._deleted(at_ms, there)
-        relations: dict[Key, int] = {}
-        mentioned: set[str] = set()
-        for source in ranked:
-            for (from_id, to_id, kind), _, history in source.tables["relation"].as_of(at_ms):
-                mentioned.update(named(end) for end in (from_id, to_id) if end not in deleted)
-                if from_id in deleted or to_id in deleted:
-                    continue
-                key, since = (named(from_id), named(to_id), kind), history.since(at_ms)
-                relations[key] = min(since, relations.get(key, since))
-        return _View(entities, relations, mentioned, by_snapshot)
+        kept: set[str] = set()
+        again: list[tuple[str, Row]] = []
+        known_as: dict[str, str] = {}
+        for source in self._ranked():
+            for (entity_id,), row, history in source.tables["entity"].as_of(at_ms):
+                if entity_id in raw:
+                    again.append((entity_id, row))
+                else:
+                    raw[entity_id] = row
+                if history.since(at_ms) == ALWAYS:
+                    by_snapshot.add(entity_id)
+                if source.states and row.get("known_as"):
+                    known_as[entity_id] = row["known_as"]
+                if not source.states:
+                    kept.add(entity_id)
+        deleted = self._deleted(at_ms, raw.keys())
+        for entity_id, row in again:
+            raw[entity_id] = _united(raw[entity_id], row)
+        names = known_as
+        if any(source.states for source in self._sources.values()):
+            by_cloud_id = _by_cloud_id({entity_id: raw[entity_id] for entity_id in kept})
+            names = {entity_id: by_cloud_id.get(name, name) for entity_id, name in known_as.items()}
+            names |= {name: owner for name, owner in by_cloud_id.items() if name not in kept and name not in names}
+        if not names:
+            return _There(raw, by_snapshot, deleted, names)
+        entities = {entity_id: row for entity_id, row in raw.items() if entity_id not in names}
+        for entity_id, name in names.items():
+            if entity_id in raw:
+                entities[name] = _united(entities[name], raw[entity_id]) if name in entities else raw[entity_id]
+        return _There(entities, {names.get(one, one) for one in by_snapshot}, deleted, names)
 
     def _deleted(self, at_ms: int, there: AbstractSet[str]) -> set[str]:
         """The entities that were there, and are not at that time: their relations do not count, by any source."""

@@ -473,7 +473,7 @@ def _past_replica_sets(relations: Iterable[tuple[str, str, str, int]]) -> Iterab
     owners = {
         from_id: (to_id, since)
         for from_id, to_id, kind, since in listed
-        if kind == "part_of" and derived_type(from_id) == "replicaset"
+        if kind == "part_of" and from_id.startswith("replicaset:")
     }
     if not owners:
         return listed
