@@ -7,7 +7,11 @@ from pathlib import Path
 import pytest
 
 from afoot.config import load_config
-from afoot.simulate import cloudwatch
+from afoot.inventory.graph import Graph
+from afoot.inventory.sources import heard_in
+from afoot.simulate import cloudwatch, inventory
+from afoot.simulate.capture import arrive
+from afoot.simulate.world import World
 from afoot.telemetry import formats
 from afoot.telemetry.rows import InventoryChange, Labels, Message, MetricPoint
 from benchmarks import encodings, forms, statements
@@ -101,3 +105,41 @@ def test_what_differs_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     assert "vm:a, job:j, volume:v, cron:1, 3600" in out
     assert "DIFFERENT" in out
     assert "culprit vm:b, truth vm:a" in out
+
+
+def graph_of(messages: list[Message], form: forms.Form | None = None) -> Graph:
+    """The inventory that messages of its topics make, by their own decoders."""
+    base = formats.decoder(forms.BASE["inventory"][1], "inventory")
+    decoders = {forms.BASE["inventory"][0]: base}
+    if form is not None:
+        decoders[forms.KUBERNETES] = formats.decoder(form.format, "inventory")
+    graph = Graph()
+    for sent in messages:
+        found = decoders[sent.topic](sent)
+        assert found.refused == []
+        for change in found.rows:
+            graph.apply(heard_in(sent.topic, change))
+        for change in graph.expired():
+            graph.apply(change)
+    return graph
+
+
+@pytest.mark.parametrize("name", statements.FORMATS)
+def test_an_inventory_that_is_said_again_and_again_is_the_same_one(name: str) -> None:
+    world = World(7, 1_795_219_200, 3 * 3_600)
+    messages = list(arrive(inventory.records(world), world.rng("offsets")))
+    (form,) = (form for form in forms.forms() if (form.kind, form.format) == ("inventory", name))
+    formed = list(forms._formed(messages, form))
+    assert {sent.topic for sent in formed} >= {forms.KUBERNETES}
+    simulated, stated = graph_of(messages), graph_of(formed, form)
+    last_ms = messages[-1].timestamp_ms
+    for at_ms in (world.start_s * 1_000, world.start_s * 1_000 + 3_600_000, last_ms):
+        assert stated.victims(at_ms) == simulated.victims(at_ms)
+        for victim in simulated.victims(at_ms):
+            expected = simulated.chain(victim, at_ms)
+            assert stated.chain(victim, at_ms).hops == expected.hops
+            for volume in expected.volumes:
+                assert stated.tenants(volume, at_ms) == simulated.tenants(volume, at_ms)
+                for tenant in expected.hops:
+                    runs = [(run.id, run.expression) for run in simulated.schedules(tenant.entity, at_ms)]
+                    assert [(run.id, run.expression) for run in stated.schedules(tenant.entity, at_ms)] == runs
