@@ -14,7 +14,6 @@ from afoot.inventory import cron
 from afoot.inventory.placement import (
     COMPONENTS,
     KINDS,
-    STARTED_TYPES,
     TYPES,
     Chain,
     Entity,
@@ -24,7 +23,7 @@ from afoot.inventory.placement import (
     derived_type,
 )
 from afoot.inventory.resolve import HOST_TYPES, INSTANCE_ID, VOLUME_ID, Resolution, Resolver, addresses_of, match_of
-from afoot.inventory.sources import Reading, Source
+from afoot.inventory.sources import Reading, Runs, Source
 from afoot.inventory.versions import ALWAYS, Clock, Key, Row
 from afoot.telemetry.rows import InventoryChange, Labels
 
@@ -64,6 +63,7 @@ class _There(NamedTuple):
     """The entities of one instant, as all sources have them, by the names that they go by."""
 
     entities: dict[str, Row]
+    rows: dict[str, Row]  # the same, as sources call them
     by_snapshot: set[str]
     deleted: set[str]  # entities that were there: no relation of theirs counts, whoever states it
     names: dict[str, str]  # those that go by another name than some source has for them
@@ -88,6 +88,7 @@ class Graph:
         self._sources: dict[str, Source] = {}
         self._schedules_of: dict[str, dict[str, None]] = defaultdict(dict)  # entity -> schedules that ever were its
         self._known_as: dict[str, dict[str, None]] = defaultdict(dict)  # entity -> ids that ever were known as it
+        self._runs = Runs()
         self._problems: dict[str, int] = {}
         self._clock = Clock()
         self._horizon_ms = ALWAYS
@@ -196,9 +197,10 @@ class Graph:
                 self._known_as[after["known_as"]][key[0]] = None
         elif table_name == "relation":
             source.relations_of[key[0]][key] = None
+            is_run = self._runs.add(key)
             # Whom labels mean hangs on the names that relations mention; on all ends, where sources differ in names.
             states = any(other.states for other in self._sources.values())
-            names_host = states or any(derived_type(end) in HOST_TYPES for end in key[:2])
+            names_host = states or is_run or any(derived_type(end) in HOST_TYPES for end in key[:2])
             self._note(from_ms, placing=True, labelling=names_host)
         else:
             self._note(from_ms, placing=False, labelling=False)
@@ -416,7 +418,7 @@ class Graph:
     def schedules(self, entity_id: str, at_ms: int) -> tuple[Schedule, ...]:
         """The cron entries of an entity, by id; those that cron would not take are among them, with the reason.
 
-        A pod has those of the Kubernetes job that it is of, and that job those of its cronjob.
+        A pod has those of the cronjob that it is a run of.
         """
         at_ms = max(at_ms, self._horizon_ms)
         found: dict[str, Schedule] = {}
@@ -441,10 +443,8 @@ class Graph:
         return tuple(found[schedule_id] for schedule_id in sorted(found))
 
     def _scheduled(self, entity_id: str, at_ms: int) -> list[str]:
-        """Whose schedules an entity's are: by all names of its own, and of what Kubernetes started it by."""
-        owners = [entity_id]
-        if derived_type(entity_id) in STARTED_TYPES:
-            owners += self._placements.at(at_ms).started_by(entity_id)
+        """Whose schedules an entity's are: by all names of its own, and of the cronjob that it is a run of."""
+        owners = [entity_id, *self._runs.owner(entity_id)]
         names = dict.fromkeys(owners)
         for owner in owners:
             for raw in self._known_as.get(owner, ()):
@@ -478,7 +478,7 @@ class Graph:
             for key, _, _ in source.tables["relation"].as_of(at_ms)
             for end in key[:2]
         } - there.deleted
-        return Resolver(there.entities, {there.names.get(end, end) for end in mentioned}, self.unresolved)
+        return Resolver(there.rows, mentioned, self.unresolved, there.names)
 
     def _relations(self, at_ms: int, there: _There) -> Iterable[tuple[str, str, str, int]]:
         """The relations that place, and since when: those of several sources with the first of them."""
@@ -497,6 +497,14 @@ class Graph:
                 if kind in KINDS and from_id not in deleted and to_id not in deleted:
                     key, since = (names.get(from_id, from_id), names.get(to_id, to_id), kind), history.since(at_ms)
                     found[key] = min(since, found.get(key, since))
+        # A cronjob has what a run of it has since the first run that is known to have had it.
+        for run, _ in self._runs.items():
+            for source in self._sources.values():
+                for from_id, to_id, kind in source.relations_of.get(run, ()):
+                    key = (names.get(from_id, from_id), names.get(to_id, to_id), kind)
+                    first = source.tables["relation"].rows.get((from_id, to_id, kind))
+                    if key in found and first is not None:
+                        found[key] = min(found[key], first.times[0])
         return ((key[0], key[1], key[2], since) for key, since in found.items())
 
     def _ranked(self) -> list[Source]:
@@ -529,13 +537,17 @@ class Graph:
             by_cloud_id = _by_cloud_id({entity_id: raw[entity_id] for entity_id in kept})
             names = {entity_id: by_cloud_id.get(name, name) for entity_id, name in known_as.items()}
             names |= {name: owner for name, owner in by_cloud_id.items() if name not in kept and name not in names}
+        for run, cronjob in self._runs.items():
+            names[run] = names.get(cronjob, cronjob)
+        for entity_id, name in known_as.items():
+            names[entity_id] = names.get(name, names[entity_id])
         if not names:
-            return _There(raw, by_snapshot, deleted, names)
+            return _There(raw, raw, by_snapshot, deleted, names)
         entities = {entity_id: row for entity_id, row in raw.items() if entity_id not in names}
         for entity_id, name in names.items():
             if entity_id in raw:
                 entities[name] = _united(entities[name], raw[entity_id]) if name in entities else raw[entity_id]
-        return _There(entities, {names.get(one, one) for one in by_snapshot}, deleted, names)
+        return _There(entities, raw, {names.get(one, one) for one in by_snapshot}, deleted, names)
 
     def _deleted(self, at_ms: int, there: AbstractSet[str]) -> set[str]:
         """The entities that were there, and are not at that time: their relations do not count, by any source."""
@@ -614,7 +626,10 @@ class Graph:
     def _index(self) -> None:
         self._schedules_of.clear()
         self._known_as.clear()
+        self._runs = Runs()
         for source in self._sources.values():
+            for key in source.tables["relation"].rows:
+                self._runs.add(key)
             for table, column, index in (
                 ("schedule", "entity_id", self._schedules_of),
                 ("entity", "known_as", self._known_as),

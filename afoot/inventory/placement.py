@@ -28,7 +28,6 @@ COMPONENT_OF_TYPE = {
 }
 INHERITING_TYPES = ("pod", "container")  # their component is that of what they are part of
 OWNING_TYPES = ("replicaset", "statefulset", "daemonset", "cronjob", "batch_job")  # Kubernetes' own: what pods are of
-STARTED_TYPES = ("pod", "batch_job")  # by a schedule of a cronjob that they are part of
 TYPES = (*COMPONENT_OF_TYPE, *INHERITING_TYPES, *OWNING_TYPES)
 STORAGE_TYPES = frozenset(("claim", "persistent_volume", "volume", "aggregate"))
 STORAGE_KINDS = ("mounts", "bound_to", "backed_by", "attached_to", "writes", "reads", "part_of")
@@ -426,16 +425,6 @@ class Placement:
                 seen.add(at)
                 ahead += self._to(at, "part_of")
         return seen
-
-    def started_by(self, entity_id: str) -> list[str]:
-        """The Kubernetes job that a pod is of, and the cronjob that this is of."""
-        found: list[str] = []
-        ahead = [entity_id]
-        while ahead:
-            owners = self._to(ahead.pop(), "part_of")
-            ahead += [owner for owner in owners if self.type(owner) in ("batch_job", "cronjob") and owner not in found]
-            found += ahead
-        return found
 
     # Scopes
 

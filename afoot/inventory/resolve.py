@@ -40,8 +40,18 @@ class Resolution(NamedTuple):
 class Resolver:
     """The label sets of all entities of one instant."""
 
-    def __init__(self, entities: Mapping[str, Row], mentioned: Iterable[str], unresolved: Counter[str]) -> None:
-        """Entity rows by id, and the ids that relations mention; `unresolved` counts label sets by reason."""
+    def __init__(
+        self,
+        entities: Mapping[str, Row],
+        mentioned: Iterable[str],
+        unresolved: Counter[str],
+        names: Mapping[str, str] | None = None,
+    ) -> None:
+        """Entity rows by id, and the ids that relations mention; `unresolved` counts label sets by reason.
+
+        `names` has the ids that answers have in place of others: of entities that go by another than a source's.
+        """
+        self._names = names or {}
         self._unresolved = unresolved
         self._memo: dict[Types, dict[Labels, Resolution]] = {}
         self._plans: dict[Types, list[tuple[_Rule, Types]]] = {}
@@ -85,7 +95,10 @@ class Resolver:
         if found is None:
             if len(memo) >= MEMO_LIMIT:
                 memo.clear()
-            found = memo[labels] = self._match(labels, types) or self._default(labels.mapping, types)
+            found = self._match(labels, types) or self._default(labels.mapping, types)
+            if found.entity is not None and found.entity in self._names:
+                found = found._replace(entity=self._names[found.entity])
+            memo[labels] = found
             if found.entity is None:
                 self._unresolved[found.rule] += 1
         return found
@@ -107,7 +120,7 @@ class Resolver:
         else:
             most = max(count for count, _ in best.values())
             entities = {entity_id for count, found in best.values() if count == most for entity_id in found}
-        return _only(entities, "match", f"{most} labels each")
+        return self._only(entities, "match", f"{most} labels each")
 
     def _default(self, mapping: Mapping[str, str], types: Types) -> Resolution:
         plan = self._plans.get(types)
@@ -129,6 +142,13 @@ class Resolver:
             None, "no rule", f"no label names an entity{wanted_types}: {', '.join(mapping) or 'no labels'}"
         )
 
+    def _only(self, entities: Iterable[str], rule: str, how: str) -> Resolution:
+        found = sorted({self._names.get(entity, entity) for entity in entities})
+        if len(found) == 1:
+            return Resolution(found[0], rule)
+        shown = ", ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
+        return Resolution(None, "tie", f"{shown} match equally well ({how})")
+
     # What the default rules look up
 
     def volume(self, mapping: Mapping[str, str], wanted: Types) -> Resolution | None:
@@ -137,7 +157,9 @@ class Resolver:
         if value is None:
             return None
         owners = self._by_id.get(("volume", value))
-        return _only(owners, "VolumeId", "the same VolumeId") if owners else Resolution(f"volume:{value}", "VolumeId")
+        return (
+            self._only(owners, "VolumeId", "the same VolumeId") if owners else Resolution(f"volume:{value}", "VolumeId")
+        )
 
     def machine(self, mapping: Mapping[str, str], wanted: Types) -> Resolution | None:
         """The vm or node whose match has the instance id, else a vm of that id."""
@@ -148,7 +170,7 @@ class Resolver:
         for type_ in wanted:
             owners |= self._by_id.get((type_, value), set())
         if owners:
-            return _only(owners, "InstanceId", "the same InstanceId")
+            return self._only(owners, "InstanceId", "the same InstanceId")
         return Resolution(f"vm:{value}", "InstanceId") if "vm" in wanted else None
 
     def host(self, mapping: Mapping[str, str], wanted: Types) -> Resolution | None:
@@ -161,7 +183,7 @@ class Resolver:
             for name in dict.fromkeys((value, _without_port(value))):
                 owners = {owner for type_ in wanted for owner in self._by_name.get((type_, name), ())}
                 if owners:
-                    return _only(owners, label, f"the name {name!r}")
+                    return self._only(owners, label, f"the name {name!r}")
             missed = missed or Resolution(None, "unknown name", f"no {' or '.join(wanted)} is named {value!r}")
         return missed
 
@@ -174,7 +196,7 @@ class Resolver:
         anybody = not wanted or "address" in wanted  # an address is whoever has it, else itself
         owners = {owner for type_, owner in self._by_address.get(value, ()) if anybody or type_ in wanted}
         if owners:
-            return _only(owners, "address", "the same address")
+            return self._only(owners, "address", "the same address")
         if anybody:
             return Resolution(f"address:{value}", "address")
         return Resolution(None, "unknown name", f"no {' or '.join(wanted)} has address {value!r}")
@@ -219,14 +241,6 @@ _RULES = (
     _Rule(HOST_TYPES, Resolver.host),
     _Rule((), Resolver.address),
 )
-
-
-def _only(entities: Iterable[str], rule: str, how: str) -> Resolution:
-    found = sorted(entities)
-    if len(found) == 1:
-        return Resolution(found[0], rule)
-    shown = ", ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
-    return Resolution(None, "tie", f"{shown} match equally well ({how})")
 
 
 def _first(mapping: Mapping[str, str], names: Iterable[str]) -> str | None:

@@ -12,7 +12,7 @@ from afoot.telemetry.rows import InventoryChange
 What = tuple[str, Key]  # a table and a row's key
 
 PARTS = 3  # the most that a silence adds to a source's clock is this part of the time that its word holds
-REPEATS = 6  # a row is said again, and not at once a second time, after this part of that time
+FIRST = 10  # what a source says in this part of that time, from its first word on, may be older than that
 
 
 def heard_in(topic: str, change: InventoryChange) -> InventoryChange:
@@ -30,29 +30,24 @@ class Reading(NamedTuple):
 class _Round:
     """Rows that hold equally long. Their clock goes on as the source speaks, however long it was silent before."""
 
-    __slots__ = ("alive_ms", "first", "heard_ms", "holds_ms", "said")
+    __slots__ = ("alive_ms", "began_ms", "heard_ms", "holds_ms", "said")
 
-    def __init__(self, holds_ms: int) -> None:
+    def __init__(self, holds_ms: int, began_ms: int) -> None:
         self.holds_ms = holds_ms
-        self.heard_ms: int | None = None
+        self.began_ms = self.heard_ms = began_ms
         self.alive_ms = 0
-        self.first = True  # whether no row has been said again
-        self.said: OrderedDict[What, tuple[int, int]] = OrderedDict()  # by the clock, and by the source's time
+        self.said: OrderedDict[What, int] = OrderedDict()  # when, by the clock
 
     def say(self, what: What, time_ms: int) -> None:
-        if self.heard_ms is None:
-            self.heard_ms = time_ms
-        elif time_ms > self.heard_ms:
+        if time_ms > self.heard_ms:
             self.alive_ms += min(time_ms - self.heard_ms, max(self.holds_ms // PARTS, 1))
             self.heard_ms = time_ms
-        before = self.said.pop(what, None)
-        if before is not None and time_ms - before[1] >= self.holds_ms // REPEATS:
-            self.first = False
-        self.said[what] = (self.alive_ms, time_ms)
+        self.said.pop(what, None)
+        self.said[what] = self.alive_ms
 
     def over(self) -> Iterator[What]:
         while self.said:
-            what, (alive_ms, _) = next(iter(self.said.items()))
+            what, alive_ms = next(iter(self.said.items()))
             if self.alive_ms - alive_ms < self.holds_ms:
                 return
             del self.said[what]
@@ -74,17 +69,17 @@ class Leases:
         return bool(self._rounds)
 
     def say(self, table: str, key: Key, time_ms: int, holds_ms: int) -> bool:
-        """A row is said. Returns whether its source has said none a second time: then it may be older than that."""
+        """A row is said. Returns whether that is among its source's first words: then it may be older than that."""
         what = (table, key)
         before = self._of.get(what)
         if before is not None and before != holds_ms:
             self._rounds[before].said.pop(what, None)
         found = self._rounds.get(holds_ms)
         if found is None:
-            found = self._rounds[holds_ms] = _Round(holds_ms)
+            found = self._rounds[holds_ms] = _Round(holds_ms, time_ms)
         self._of[what] = holds_ms
         found.say(what, time_ms)
-        return found.first
+        return time_ms - found.began_ms < holds_ms // FIRST
 
     def drop(self, table: str, key: Key) -> None:
         """A row was deleted."""
@@ -98,34 +93,67 @@ class Leases:
         for one in self._rounds.values():
             for what in one.over():
                 del self._of[what]
-                found.append((what, one.heard_ms or 0))
+                found.append((what, one.heard_ms))
         return found
 
     def renew(self) -> None:
         """Give every row its whole time anew: what was said last may not be known."""
         for one in self._rounds.values():
-            for what, (_, time_ms) in one.said.items():
-                one.said[what] = (one.alive_ms, time_ms)
+            for what in one.said:
+                one.said[what] = one.alive_ms
 
-    def firsts(self) -> tuple[int, ...]:
-        """The holding times whose rows have not been said a second time."""
-        return tuple(sorted(holds_ms for holds_ms, one in self._rounds.items() if one.first))
+    def began(self) -> tuple[tuple[int, int], ...]:
+        """When each holding time was first heard of."""
+        return tuple(sorted((holds_ms, one.began_ms) for holds_ms, one in self._rounds.items()))
 
-    def state(self) -> list[tuple[int, int | None, int, bool, list[tuple[What, int, int]]]]:
+    def state(self) -> list[tuple[int, int, int, int, list[tuple[What, int]]]]:
         """As plain data."""
         return [
-            (one.holds_ms, one.heard_ms, one.alive_ms, one.first, [(what, *said) for what, said in one.said.items()])
+            (one.holds_ms, one.began_ms, one.heard_ms, one.alive_ms, list(one.said.items()))
             for one in self._rounds.values()
         ]
 
     def restore(self, state: Sequence[Any]) -> None:
         """Take back what `state` gave."""
-        for holds_ms, heard_ms, alive_ms, first, said in state:
-            one = self._rounds[holds_ms] = _Round(holds_ms)
-            one.heard_ms, one.alive_ms, one.first = heard_ms, alive_ms, first
-            for what, said_alive_ms, time_ms in said:
-                one.said[what] = (said_alive_ms, time_ms)
+        for holds_ms, began_ms, heard_ms, alive_ms, said in state:
+            one = self._rounds[holds_ms] = _Round(holds_ms, began_ms)
+            one.heard_ms, one.alive_ms = heard_ms, alive_ms
+            for what, said_ms in said:
+                one.said[what] = said_ms
                 self._of[what] = holds_ms
+
+
+class Runs:
+    """The pods that are, or were, runs of a cronjob of Kubernetes: part of it, or of a job of it.
+
+    Each run is a pod of its own name, and all of them are what the cronjob does.
+    """
+
+    def __init__(self) -> None:
+        self._owner: dict[str, str] = {}  # of pods and jobs
+
+    def add(self, relation: Key) -> bool:
+        """Notes a relation that says so; whether it does."""
+        from_id, to_id, kind = relation
+        types = from_id.partition(":")[0], to_id.partition(":")[0]
+        if kind != "part_of" or types not in (("pod", "batch_job"), ("pod", "cronjob"), ("batch_job", "cronjob")):
+            return False
+        if types != ("pod", "batch_job") or from_id not in self._owner:
+            self._owner[from_id] = to_id
+        return True
+
+    def owner(self, entity_id: str) -> list[str]:
+        """The cronjob that a pod or a job is a run of, if it is one."""
+        owner = self._owner.get(entity_id)
+        if owner is not None:
+            owner = self._owner.get(owner, owner)
+        return [owner] if owner is not None and owner.startswith("cronjob:") else []
+
+    def items(self) -> Iterator[tuple[str, str]]:
+        """Pods and jobs that are runs, each with its cronjob."""
+        for run in self._owner:
+            for cronjob in self.owner(run):
+                yield run, cronjob
 
 
 class Source:
@@ -155,7 +183,7 @@ class Source:
     def under_way(self) -> tuple[Hashable, ...]:
         """What the effect of later changes hangs on besides the tables."""
         readings = frozenset((name, frozenset(keys), first) for name, (keys, first) in self.readings.items())
-        return readings, frozenset(self.shown), self.logged_ms, self.leases.firsts()
+        return readings, frozenset(self.shown), self.logged_ms, self.leases.began()
 
     def state(self) -> dict[str, Any]:
         """As plain data."""

@@ -206,15 +206,22 @@ def _pod(said: Statement, pod: str, found: dict[str, Any], settings: Settings) -
     relations = _owners(said, meta)
     if spec.get("nodeName"):
         relations.append((said.id("node", spec["nodeName"]), "runs_on"))
-    for volume in _list(spec, "volumes"):
-        claimed = _part(volume, "persistentVolumeClaim").get("claimName")
-        if claimed is None and volume.get("ephemeral"):
-            claimed = f"{name}-{_text(volume, 'name')}"
-        if claimed:
-            relations.append((said.id("claim", namespace, claimed), "mounts"))
+    relations += _mounts(said, namespace, name, spec)
     address = "" if spec.get("hostNetwork") else status.get("podIP") or ""
     known_by = _known_by(said, settings, "pod", namespace, name, meta.get("uid"))
     said.entity(pod, name, {**known_by, **_addresses([address])}, relations)
+
+
+def _mounts(said: Statement, namespace: str, pod: str, spec: dict[str, Any]) -> list[tuple[str, str]]:
+    """The claims that a pod's specification mounts; those that are made with a pod have its name in theirs."""
+    found = []
+    for volume in _list(spec, "volumes"):
+        claimed = _part(volume, "persistentVolumeClaim").get("claimName")
+        if claimed is None and pod and volume.get("ephemeral"):
+            claimed = f"{pod}-{_text(volume, 'name')}"
+        if claimed:
+            found.append((said.id("claim", namespace, claimed), "mounts"))
+    return found
 
 
 def _claim(said: Statement, claim: str, found: dict[str, Any], settings: Settings) -> None:
@@ -246,11 +253,12 @@ def _service(said: Statement, service: str, found: dict[str, Any], settings: Set
 
 def _cronjob(said: Statement, cronjob: str, found: dict[str, Any], settings: Settings) -> None:
     spec = _part(found, "spec")
-    said.entity(cronjob, _name(found), None, [])
+    template = _part(_part(_part(_part(spec, "jobTemplate"), "spec"), "template"), "spec")
+    namespace = _part(found, "metadata").get("namespace") or ""
+    said.entity(cronjob, _name(found), None, _mounts(said, namespace, "", template))
     if spec.get("suspend"):
         said.gone("schedule", id=cronjob)
         return
-    template = _part(_part(_part(_part(spec, "jobTemplate"), "spec"), "template"), "spec")
     words = [
         word
         for container in _list(template, "containers")[:1]

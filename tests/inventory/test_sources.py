@@ -297,3 +297,37 @@ def test_a_pod_has_the_schedules_of_its_cronjob() -> None:
         ("cronjob:a/backup", "pod:a/backup-1-x", "40 * * * *")
     ]
     assert made.schedules(POD, 100) == ()
+
+
+def test_the_runs_of_a_cronjob_are_the_cronjob_s() -> None:
+    def run(number: int, at_ms: int) -> list[InventoryChange]:
+        job, pod = f"batch_job:a/backup-{number}", f"pod:a/backup-{number}-x"
+        return held(
+            entity(pod, at_ms, attributes={"match": [{"k8s.pod.uid": str(number)}]}),
+            relation(pod, "mounts", "claim:a/c", at_ms),
+            relation(pod, "part_of", job, at_ms),
+            relation(job, "part_of", "cronjob:a/backup", at_ms),
+            entity("cronjob:a/backup", at_ms, name="backup"),
+        )
+
+    hour = 3_600_000
+    volume = relation("claim:a/c", "bound_to", "volume:v", 0, snapshot=True)
+    others = [relation("pod:a/other", "mounts", "claim:a/c", 0, snapshot=True), volume]
+    made = graph(*others, *held(entity("cronjob:a/backup", 0, name="backup")))
+    for number in range(1, 5):  # the three latest are kept
+        say(made, *(change for one in range(max(1, number - 2), number + 1) for change in run(one, number * hour)))
+        gone = deleted("entity", f"pod:a/backup-{number - 3}-x", at=number * hour)
+        say(made, *([gone._replace(source="kube")] if number > 3 else []))
+    at_ms = 5 * hour
+    tenants = {tenant.entity: tenant.since_ms for tenant in made.tenants("volume:v", at_ms)}
+    assert tenants == {"cronjob:a/backup": hour, "pod:a/other": None}
+    for labels in (
+        {"namespace": "a", "pod": "backup-4-x"},
+        {"k8s.pod.uid": "4"},
+        {"namespace": "a", "pod": "backup-2-x"},
+    ):
+        assert made.resolve(Labels.of(labels), ("pod", "node"), at_ms) == "cronjob:a/backup"
+    assert made.entity("cronjob:a/backup", at_ms).component == "compute"  # type: ignore[union-attr]
+    assert made.entity("pod:a/backup-4-x", at_ms) is None
+    back = Graph.restore(pickle.loads(pickle.dumps(made.state())))
+    assert back.tenants("volume:v", at_ms) == made.tenants("volume:v", at_ms)
