@@ -5,7 +5,7 @@ RUN := .venv/bin/
 SERVERS := postgresql collectd-core libyajl2 pmacct rsyslog rsyslog-kafka
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types unit browser servers bench clean
+.PHONY: help setup demo test lint types unit browser servers bench live clean
 
 help: ## What there is to make
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -40,6 +40,10 @@ servers: ## PostgreSQL and the agents that Debian has, which the tests run; inst
 
 bench: setup ## Throughput, memory and cost a point, as a table and as JSON
 	@$(RUN)python -m benchmarks
+
+live: setup servers ## Half an hour: real agents, a real pipeline, a real job that disturbs it, and who afoot says it was
+	@$(RUN)python -m afoot.runtime.jars flink flink-s3 kafka debezium
+	@$(RUN)python -m live
 
 clean: ## Remove what setup made in this folder; the cache of jars stays
 	rm -rf .venv .tools .mypy_cache .pytest_cache .ruff_cache .hypothesis
