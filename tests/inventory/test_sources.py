@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from afoot.inventory.graph import Graph
-from afoot.inventory.sources import heard_in
+from afoot.inventory.sources import Leases, heard_in
 from afoot.telemetry.rows import InventoryChange, Labels
 from tests.inventory.changes import BACKUP, JOB, VOLUME, deleted, entity, graph, main_case, relation, schedule
 from tests.inventory.test_readings import end_of_all, poll, snapshot, there
@@ -158,6 +158,21 @@ def test_rows_have_their_whole_time_after_a_restart_and_no_more() -> None:
     assert there(made, 500_000) == [X]
     say(made, *scrape(530_000, X, Z))
     assert there(made, 529_999) == [X]  # the first round was over before the restart
+
+
+def test_holding_times_of_all_lengths_share_few_clocks() -> None:
+    leases = Leases()
+    for number in range(20_000):
+        leases.say("entity", (f"vm:{number}",), number, 180_000 + number)
+    assert len(leases.began()) == 21
+    assert leases.over() == []
+    for at_ms in (
+        80_000,
+        140_000,
+        200_000,
+    ):  # by the clock of 181 s, which stood at 1 s: 61.333 s, 121.333 s, 181.333 s
+        leases.say("entity", ("vm:0",), at_ms, 180_500)
+    assert [key for (_, key), _ in leases.over()] == [(f"vm:{number}",) for number in range(1, 334)]
 
 
 def test_a_deletion_ends_a_holding_time() -> None:
