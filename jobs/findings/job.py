@@ -32,6 +32,7 @@ from jobs.findings.render import (
     interval,
     kafka_options,
     render,
+    sink_options,
     statements,
     topic_pattern,
     unicode_literal,
@@ -191,11 +192,7 @@ def _sinks(
     table_env: StreamTableEnvironment, config: Config, outlets: Outlets, around: str, window: dict[str, object]
 ) -> StatementSet:
     lake_tables = [name for name in TABLES if name != "dead_letters"]
-    options = {
-        "alerts_topic": None if outlets.alerts_path else config.alerts_topic,
-        "alerts_path": outlets.alerts_path,
-        "dead_letters_topic": config.dead_letters_topic,
-    }
+    options = sink_options(config, outlets.alerts_path)
     script = render(
         "07_sinks.sql",
         lake=with_scheme(outlets.lake),

@@ -9,7 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
-from afoot.config import Topic
+from afoot.config import Config, Topic
 
 SEPARATOR = "\x1f"  # between the fields of a text that crosses between SQL and Python
 RECORD_SEPARATOR = "\x1e"  # between such texts
@@ -92,6 +92,16 @@ def _java_quoted(name: str) -> str:
 def kafka_options(settings: Mapping[str, str]) -> list[tuple[str, str]]:
     """Kafka client settings as the connector takes them."""
     return [(f"properties.{name}", value) for name, value in sorted(settings.items())]
+
+
+def sink_options(config: Config, alerts_path: str | None) -> dict[str, str | None]:
+    """Where alerts and dead letters go: with files for alerts, as a replay has them, nothing goes to Kafka."""
+    on_kafka = alerts_path is None
+    return {
+        "alerts_topic": config.alerts_topic if on_kafka else None,
+        "alerts_path": alerts_path,
+        "dead_letters_topic": config.dead_letters_topic if on_kafka else None,
+    }
 
 
 @cache

@@ -10,9 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from afoot.config import DEFAULT_TOPICS, Topic
+from afoot.config import DEFAULT_TOPICS, Config, Topic
 from afoot.lake.layout import TABLES, flink_columns
-from jobs.findings.render import interval, quoted, render, statements, topic_pattern, version_time, watermark
+from jobs.findings.render import (
+    interval,
+    quoted,
+    render,
+    sink_options,
+    statements,
+    topic_pattern,
+    version_time,
+    watermark,
+)
 
 GOLDEN = Path(__file__).parent / "golden"
 WINDOW = {"window": interval(60_000), "window_ms": 60_000}
@@ -110,3 +119,9 @@ def test_names_of_topics_are_no_patterns() -> None:
 
 def test_statements_end_at_a_semicolon_that_ends_a_line() -> None:
     assert statements("-- one;\nSELECT ';' AS a;\n\nSELECT 2;\n") == ["SELECT ';' AS a", "SELECT 2"]
+
+
+def test_a_replay_sends_nothing_to_kafka_whatever_its_configuration_names() -> None:
+    config = Config(DEFAULT_TOPICS, alerts_topic="afoot.alerts", dead_letters_topic="afoot.dead-letters")
+    assert sink_options(config, "alerts") == {**IN_FILES, "alerts_path": "alerts"}
+    assert sink_options(config, None) == {**ON_KAFKA, "alerts_path": None}
