@@ -164,12 +164,12 @@ def object_changes(
     """
     if not isinstance(found, dict):
         raise Malformed(f"found {shown(found)}; an object of Kubernetes is expected")
+    if happened in ("PullEnd", "BOOKMARK"):
+        return []
     kind = found.get("kind")
     cluster = settings.cluster_of(labels)
     if kind == "Event" or (kind is None and ("involvedObject" in found or "regarding" in found)):
         return [] if happened == "DELETED" else _event_changes(found, cluster, time_ms, settings)
-    if happened in ("PullEnd", "BOOKMARK"):
-        return []
     if happened not in ("", "ADDED", "MODIFIED", "DELETED"):
         raise Malformed(f"type is {shown(happened)}; ADDED, MODIFIED and DELETED are known")
     read = _OBJECTS.get(kind) if isinstance(kind, str) else None

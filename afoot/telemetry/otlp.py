@@ -104,18 +104,21 @@ class Reader:
                 for index, metric in enumerate(_list(group, "metrics")):
                     try:
                         series = name(_get(metric, "name"))
-                        if not kubernetes.says(series):
-                            continue
-                        data = metric.get("gauge") or metric.get("sum")
-                        for point in _list(data, "dataPoints"):
+                        data = (metric.get("gauge") or metric.get("sum")) if kubernetes.says(series) else None
+                        points = _list(data, "dataPoints") if data is not None else _EMPTY
+                    except UNREADABLE as error:
+                        collected.refuse(f"metric {index}", error, metric)
+                        continue
+                    for place, point in enumerate(points):
+                        try:
                             if integer(_get(point, "flags") or 0, "flags") & _NO_RECORDED_VALUE:
                                 continue
                             time_ms = min(_time(point) // 1_000_000, message_ms)
                             labels = self._point_labels(resource, point).mapping
                             collected.rows += kubernetes.series_changes(series, labels, time_ms, settings)
                             collected.check()
-                    except UNREADABLE as error:
-                        collected.refuse(f"metric {index}", error, metric)
+                        except UNREADABLE as error:
+                            collected.refuse(f"metric {shown(series)} point {place}", error, point)
 
     def _around(self, resource: _Resource, collected: Collected) -> Json | None:
         """A resource's attributes; None, and all in it refused at once, where they cannot be read."""

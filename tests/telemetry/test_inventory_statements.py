@@ -584,6 +584,31 @@ def test_a_pod_is_a_tenant_of_the_volume_behind_its_claim() -> None:
     assert graph.chain("deployment:a/d", TIME_MS).volumes == ("volume:vol-1",)
 
 
+def test_what_cannot_be_used_costs_nothing_beside_it() -> None:
+    bad: dict[str, Any] = {"metadata": {"name": 5}}
+    listed = {"kind": "PodList", "items": [bad, {key: one for key, one in POD.items() if key != "kind"}, bad]}
+    found = decode("kubernetes_events", as_json(listed), "inventory")
+    assert facts(list(found.rows)) == OF_POD
+    assert found.refused == [f"object {place}: name is 5; text is expected" for place in (0, 2)]
+    assert (
+        observed([{"type": "BOOKMARK", "object": {"kind": "Pod"}}, {"type": "PullEnd", "object": {"kind": "x"}}]) == []
+    )
+    points = [
+        {"timeUnixNano": str(TIME_MS * 1_000_000), "asDouble": 1.0, "attributes": pairs(labels)}
+        for labels in ({"node": ""}, {"node": "n"}, {})
+    ]
+    metrics = [{"name": "kube_node_info", "gauge": {"dataPoints": points}}, {"name": "kube_node_info", "gauge": 5}]
+    scrape = as_json({"resourceMetrics": [{"scopeMetrics": [{"metrics": metrics}]}]})
+    decoded = decode("otlp_json", scrape, "inventory")
+    assert facts(list(decoded.rows)) == {("node:n",)}
+    missing = "label 'node' is missing; it names the node"
+    assert decoded.refused == [
+        f"metric 'kube_node_info' point 0: {missing}",
+        f"metric 'kube_node_info' point 2: {missing}",
+        "metric 1: found 5; an object is expected",
+    ]
+
+
 def test_a_pod_that_is_made_again_in_the_second_of_its_end_is_there() -> None:
     def pod(uid: str, created: str) -> dict[str, Any]:
         return {**POD, "metadata": {**POD["metadata"], "uid": uid, "creationTimestamp": created}}

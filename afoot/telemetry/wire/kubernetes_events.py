@@ -15,7 +15,7 @@ from afoot.telemetry import kubernetes, logs, statements
 from afoot.telemetry.collected import UNREADABLE, Collected, each
 from afoot.telemetry.formats import Decoder
 from afoot.telemetry.labelsets import LabelCache
-from afoot.telemetry.payload import documents, shown
+from afoot.telemetry.payload import documents
 from afoot.telemetry.rows import Decoded, LogRecord, Message
 from afoot.telemetry.values import Malformed, body, label, rfc3339_ns, short
 
@@ -69,14 +69,14 @@ def _inventory(message: Message, settings: statements.Settings) -> Decoded:
     found = _events(documents(message, _FORMAT), lists=False)
     collected.check(len(found))
     for index, one in enumerate(found):
-        try:
-            if not isinstance(one, dict):
-                raise Malformed(f"found {shown(one)}; an object is expected")
-            for happened, item in kubernetes.objects(one):
-                collected.rows += kubernetes.object_changes(happened, item, message.timestamp_ms, settings, one)
+        listed = kubernetes.objects(one) if isinstance(one, dict) else iter([("", one)])
+        for place, (happened, item) in enumerate(listed):
+            try:
+                labels = one if isinstance(one, dict) else {}
+                collected.rows += kubernetes.object_changes(happened, item, message.timestamp_ms, settings, labels)
                 collected.check()
-        except UNREADABLE as error:
-            collected.refuse(f"object {index}", error, one)
+            except UNREADABLE as error:
+                collected.refuse(f"object {index + place}", error, item)
     return collected.decoded()
 
 
