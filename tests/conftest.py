@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from typing import TypeVar
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from afoot.errors import AfootError
 from tests.servers.flink import Flink, flink
@@ -16,6 +17,10 @@ from tests.servers.process import ServerError
 from tests.servers.s3 import S3, s3
 
 Server = TypeVar("Server")
+
+# A busy machine is no counterexample.
+settings.register_profile("busy", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 
 def serve(server: AbstractContextManager[Server]) -> Iterator[Server]:
