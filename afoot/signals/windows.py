@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple, Protocol
@@ -45,6 +45,9 @@ class Inventory(Protocol):
     def chain(self, victim: str, at_ms: int) -> Chain: ...
 
 
+READING = ("signal", "unit", "value", "expected", "spread", "score", "history", "family", "rank", "pointers")
+
+
 class PlacedSignals(NamedTuple):
     """The signals of an entity where they are heard: one row an entity, role and scope.
 
@@ -52,8 +55,8 @@ class PlacedSignals(NamedTuple):
     the victim's chain), "io" (a volume, or a tenant of it) or "flow" (addresses of the victim's chain). With
     settings.all_signals an entity in no scope is a "chain" row without victim.
 
-    payload: JSON {"entity", "component", "type", "affected", "signals": [{"signal", "unit", "value", "expected",
-    "spread", "score", "history", "family", "rank", "pointers": [[topic, partition, first offset, last offset]]}]}.
+    payload: JSON {"entity", "component", "type", "affected", "signals": [reading]}; a reading is an array of what
+    READING names, its pointers arrays of topic, partition, first and last offset: names were half of what crossed.
     expected, spread and score are null without enough history; "history" counts the windows that there were. A signal
     that is missing in the window is not in the list. Numbers have 9 significant digits.
     """
@@ -357,8 +360,8 @@ def _place(
 
 def _speak(
     made: Made, plan: Plan, outcome: Outcome, there: Ints, expected: Expected, pointers: dict[int, list[list[Any]]]
-) -> dict[int, dict[str, Any]]:
-    """What is said of each signal that is heard and has a value, by its row in the plan."""
+) -> dict[int, list[Any]]:
+    """The reading of each signal that is heard and has a value, by its row in the plan."""
     values, levels, spreads = outcome.value[there], expected.value, expected.spread
     with np.errstate(over="ignore", invalid="ignore"):
         scores = (values - levels) / spreads
@@ -376,24 +379,22 @@ def _speak(
     ):
         source = plan.sources[source_row]
         has_level = level == level
-        spoken[row] = {
-            "signal": source.signal,
-            "unit": source.unit,
-            "value": rounded(value),
-            "expected": rounded(level) if has_level else None,
-            "spread": rounded(spread) if has_level else None,
-            "score": rounded(score) if has_level else None,
-            "history": windows,
-            "family": source.family,
-            "rank": source.rank,
-            "pointers": pointers.get(row, []),
-        }
+        spoken[row] = [
+            source.signal,
+            source.unit,
+            rounded(value),
+            rounded(level) if has_level else None,
+            rounded(spread) if has_level else None,
+            rounded(score) if has_level else None,
+            windows,
+            source.family,
+            source.rank,
+            pointers.get(row, []),
+        ]
     return spoken
 
 
-def _written(
-    heard: Heard, spoken: dict[int, dict[str, Any]], plan: Plan, settings: Settings
-) -> Iterator[PlacedSignals]:
+def _written(heard: Heard, spoken: dict[int, list[Any]], plan: Plan, settings: Settings) -> Iterator[PlacedSignals]:
     payload, told = "", None
     affected = heard.is_victim and any(
         row in spoken and suffers(plan.signals[row][1], spoken[row], settings)
@@ -409,9 +410,9 @@ def _written(
             yield PlacedSignals(role, victim, volume, heard.entity, payload)
 
 
-def suffers(signal: Signal, spoken: dict[str, Any], settings: Settings) -> bool:
+def suffers(signal: Signal, reading: Sequence[Any], settings: Settings) -> bool:
     """Whether a victim's signal shows that it suffers: by the effect settings, and never without an expectation."""
-    value, expected = spoken["value"], spoken["expected"]
+    value, expected = reading[2:4]
     if signal.role not in ("lag", "latency") or expected is None:
         return False
     margin = settings.effect_margin_s if signal.role == "lag" else 0.0

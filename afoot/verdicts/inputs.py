@@ -38,12 +38,12 @@ class Readings(Mapping[str, Reading]):
 
     __slots__ = ("_items",)
 
-    def __init__(self, signals: Iterable[dict[str, Any]]) -> None:
-        self._items: dict[str, Any] = {item["signal"]: item for item in signals if item.get("value") is not None}
+    def __init__(self, signals: Iterable[list[Any]]) -> None:
+        self._items: dict[str, Any] = {item[0]: item for item in signals if item[2] is not None}
 
     def __getitem__(self, signal: str) -> Reading:
         found = self._items[signal]
-        if type(found) is dict:
+        if type(found) is list:
             found = self._items[signal] = _reading(found)
         reading: Reading = found
         return reading
@@ -145,15 +145,9 @@ def heard(payload: Mapping[str, Any]) -> Heard:
     )
 
 
-def _reading(item: Mapping[str, Any]) -> Reading:
+def _reading(item: list[Any]) -> Reading:
+    """A reading as signals.windows.READING has it."""
+    signal, unit, value, expected, spread, score, _, family, rank, pointers = item
     return Reading(
-        item["signal"],
-        item.get("unit") or "",
-        item["value"],
-        item.get("expected"),
-        item.get("spread"),
-        item.get("score"),
-        tuple([Pointer(*pointer) for pointer in item.get("pointers") or ()]),
-        item.get("rank") or 0,
-        item.get("family") or "",
+        signal, unit, value, expected, spread, score, tuple([Pointer(*pointer) for pointer in pointers]), rank, family
     )

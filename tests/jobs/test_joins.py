@@ -19,7 +19,7 @@ JOB, OTHER, VOLUME = "job:a", "job:b", "volume:v"
 
 def placed(role: str, entity: str, at_s: float, victim: str = "", volume: str = "", **more: Any) -> dict[str, Any]:
     """A placed row at a second of its case's day; its signals tell when they were measured."""
-    payload = {"entity": entity, "component": "processor", "signals": [{"signal": f"at {at_s:g}", "unit": "1"}]}
+    payload = {"entity": entity, "component": "processor", "signals": [[f"at {at_s:g}", "1", 1.0, None]]}
     return {
         "role": role,
         "victim": victim,
@@ -168,7 +168,7 @@ def _on_day(row: dict[str, Any], day: int) -> dict[str, Any]:
 
 
 def _times(payloads: list[dict[str, Any]]) -> list[str]:
-    return sorted(reading["signal"] for payload in payloads for reading in payload["signals"])
+    return sorted(reading[0] for payload in payloads for reading in payload["signals"])
 
 
 @pytest.mark.parametrize("name", JOINS)

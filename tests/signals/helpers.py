@@ -10,6 +10,7 @@ from typing import Any
 from afoot.catalogue import load_catalogue
 from afoot.inventory.graph import Graph
 from afoot.signals import Books, Frame, PlacedSignals, Sampler, Settings, ShardState, evaluate
+from afoot.signals.windows import READING
 from afoot.telemetry.rows import Decoded, InventoryChange, Labels, Message, MetricKind, MetricPoint, Stats
 
 CATALOGUE = load_catalogue()
@@ -121,13 +122,18 @@ class Run:
         return [self.window(number, bodies) for number in numbers]
 
 
+def readings(placed: PlacedSignals) -> list[dict[str, Any]]:
+    """The readings of a payload, with their names."""
+    return [dict(zip(READING, reading, strict=True)) for reading in json.loads(placed.payload)["signals"]]
+
+
 def signal(placed: Iterable[PlacedSignals], entity: str, name: str) -> dict[str, Any] | None:
     """What is said of an entity's signal, None if it is missing."""
     for row in placed:
         if row.entity == entity:
-            for found in json.loads(row.payload)["signals"]:
+            for found in readings(row):
                 if found["signal"] == name:
-                    return dict(found)
+                    return found
     return None
 
 

@@ -27,6 +27,7 @@ from tests.signals.helpers import (
     inventory,
     message,
     point,
+    readings,
     signal,
     value,
 )
@@ -97,7 +98,7 @@ def test_every_spelling_means_its_signal(
     metric: str, labels: dict[str, str], raw: float, name: str, expected: float
 ) -> None:
     placed = Run().windows([0], [point(metric, labels, 5, raw, "gauge")])[0]
-    found = [s for row in placed for s in json.loads(row.payload)["signals"]]
+    found = [s for row in placed for s in readings(row)]
     assert [(s["signal"], s["value"]) for s in found] == [(name, expected)]
 
 
@@ -573,8 +574,7 @@ def test_each_role_has_its_rows() -> None:
     ]
     placed = Run(Settings(), graph).windows([0], rows)[0]
     found = sorted(
-        (p.role, p.victim or "", p.volume or "", p.entity, *[s["signal"] for s in json.loads(p.payload)["signals"]])
-        for p in placed
+        (p.role, p.victim or "", p.volume or "", p.entity, *[s["signal"] for s in readings(p)]) for p in placed
     )
     assert found == [
         ("chain", "job:enricher", "", "consumer_group:enricher", "lag_seconds"),
@@ -594,7 +594,7 @@ def test_a_payload_says_who_and_what() -> None:
     payload = json.loads(placed[0].payload)
     assert (payload["entity"], payload["component"], payload["type"]) == ("job:enricher", "processor", "job")
     assert payload["affected"] is False
-    assert payload["signals"] == [
+    assert readings(placed[0]) == [
         {
             "signal": "write_lag",
             "unit": "s",
@@ -628,12 +628,9 @@ def test_a_victim_suffers_by_the_effect_settings(usual: float, now: float, affec
 
 def test_without_enough_history_nobody_suffers() -> None:
     placed = Run(Settings()).windows(range(10), [lag(60 * m + 5, 2 if m < 9 else 500) for m in range(10)])
-    payload = json.loads(placed[9][0].payload)
-    assert (payload["affected"], payload["signals"][0]["expected"], payload["signals"][0]["history"]) == (
-        False,
-        None,
-        9,
-    )
+    (reading,) = readings(placed[9][0])
+    assert (reading["expected"], reading["history"]) == (None, 9)
+    assert json.loads(placed[9][0].payload)["affected"] is False
 
 
 def test_numbers_have_nine_significant_digits() -> None:

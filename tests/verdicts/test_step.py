@@ -72,7 +72,7 @@ class Shuffled(World):
                 second = {"victim": victim["victim"], "lag": [], "chain": victim["chain"][cut:], "flow": []}
                 victim["chain"] = victim["chain"][:cut]
                 for late in victim["lag"][:1]:  # from a source that counts for nothing
-                    others = [{**item, "rank": 9, "value": 1e6, "family": "other"} for item in late["signals"]]
+                    others = [[*item[:2], 1e6, *item[3:7], "other", 9, item[9]] for item in late["signals"]]
                     victim["lag"].append({**late, "affected": False, "signals": others})
                     rnd.shuffle(victim["lag"])
                 parted.append({"volume": "", "victims": [second], "io": []})
@@ -228,7 +228,7 @@ def test_numbers_as_stored(value: float | None, stored: float | None) -> None:
 
 
 def spoken(value: float, rank: int, family: str = "a") -> dict[str, Any]:
-    signal = {"signal": "total_ops", "unit": "{op}/s", "value": value, "rank": rank, "family": family}
+    signal = ["total_ops", "{op}/s", value, None, None, None, 0, family, rank, []]
     return {"entity": VOLUME, "component": "storage", "type": "volume", "affected": False, "signals": [signal]}
 
 

@@ -123,16 +123,18 @@ def payload(entity: str, changes: Mapping[str, float | None], affected: bool = F
             continue
         spread = max(0.05 * expected, FLOORS.get(name, 0.01))
         signals.append(
-            {
-                "signal": name,
-                "unit": unit,
-                "value": value,
-                "expected": expected,
-                "spread": spread,
-                "score": (value - expected) / spread,
-                "history": 60,
-                "pointers": [["telemetry.metrics", 0, 10, 12]],
-            }
+            [
+                name,
+                unit,
+                value,
+                expected,
+                spread,
+                (value - expected) / spread,
+                60,
+                "",
+                0,
+                [["telemetry.metrics", 0, 10, 12]],
+            ]
         )
     kind = entity.partition(":")[0]
     component = COMPONENTS.get(kind, "ingestion" if "ingest/" in entity else "processor")

@@ -23,11 +23,11 @@ FROM (
     SELECT
       JSON_VALUE(payload, '$.component') AS component,
       JSON_VALUE(payload, '$.entity') AS entity,
-      JSON_VALUE(reading, '$.signal') AS signal,
-      JSON_VALUE(reading, '$.unit') AS unit,
-      CAST(JSON_VALUE(reading, '$.value') AS DOUBLE) AS `value`,
-      CAST(JSON_VALUE(reading, '$.expected') AS DOUBLE) AS expected,
-      CAST(JSON_VALUE(reading, '$.score') AS DOUBLE) AS score,
+      JSON_VALUE(reading, '$[0]') AS signal,
+      JSON_VALUE(reading, '$[1]') AS unit,
+      CAST(JSON_VALUE(reading, '$[2]') AS DOUBLE) AS `value`,
+      CAST(JSON_VALUE(reading, '$[3]') AS DOUBLE) AS expected,
+      CAST(JSON_VALUE(reading, '$[5]') AS DOUBLE) AS score,
       window_end_ms,
       PROCTIME() AS asked_at
     FROM (
