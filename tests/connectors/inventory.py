@@ -131,13 +131,14 @@ def afoot(*arguments: str, status: int = 0, **environment: str) -> str:
 
 def held(graph: Graph) -> Tables:
     """Every row that a graph has now, by its key."""
-    found: Tables = {}
-    for table, (_, histories) in graph.state()["tables"].items():
-        found[table] = {
-            key: {column: rows[-1].get(column) for column in _COLUMNS[table]}
-            for key, _, _, rows in histories
-            if rows[-1] is not None
-        }
+    found: Tables = {table: {} for table in _COLUMNS}
+    for source in graph.state()["sources"].values():
+        for table, (_, histories) in source["tables"].items():
+            found[table] |= {
+                key: {column: rows[-1].get(column) for column in _COLUMNS[table]}
+                for key, _, _, rows in histories
+                if rows[-1] is not None
+            }
     return found
 
 
