@@ -186,7 +186,8 @@ class Source:
     def under_way(self) -> tuple[Hashable, ...]:
         """What the effect of later changes hangs on besides the tables."""
         readings = frozenset((name, frozenset(keys), first) for name, (keys, first) in self.readings.items())
-        return readings, frozenset(self.shown), self.logged_ms, self.leases.began()
+        streaming = tuple((name, t.streaming_ms) for name, t in self.tables.items() if t.streaming_ms is not None)
+        return readings, frozenset(self.shown), self.logged_ms, self.leases.began(), streaming, self.states
 
     def state(self) -> dict[str, Any]:
         """As plain data."""
