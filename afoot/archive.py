@@ -28,7 +28,7 @@ from afoot.telemetry.rows import Message
 
 ENDING = ".jsonl.zst"
 MOST_BYTES = 256 * 1024 * 1024  # of messages that wait on the local disk for their upload ...
-MOST_FILES = 200  # ... and files that they are in
+MOST_FILES = 200  # ... and files that they are in, beside one a partition; each is open, and takes about a megabyte
 HOUR_MS = 3_600_000
 _LAST_HOUR = int(datetime(9999, 12, 31, 23, tzinfo=UTC).timestamp() * 1000) // HOUR_MS  # for times beyond any date
 
@@ -103,9 +103,11 @@ class Archiver:
                 error = record.error()
                 if error is None:
                     held.add(message_of(record))
+                    if held.is_full:
+                        self._keep(held)
                 elif not error.retriable():
                     raise KafkaException(error)
-            if held.is_full or time.monotonic() - kept >= self._every_s:
+            if time.monotonic() - kept >= self._every_s:
                 self._keep(held)
                 kept = time.monotonic()
                 if self._topics != (topics := self._configured()):
@@ -168,7 +170,7 @@ class _Held:
     @property
     def is_full(self) -> bool:
         """Whether it is time for the archive."""
-        return self._bytes >= MOST_BYTES or len(self._files) >= MOST_FILES
+        return self._bytes >= MOST_BYTES or len(self._files) >= MOST_FILES + len(self._next)
 
     def add(self, message: Message) -> None:
         """Hold a message."""

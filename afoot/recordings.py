@@ -56,8 +56,8 @@ def _is_of(path: str, day: date, is_inventory: Callable[[str], bool]) -> bool:
     named = _ARCHIVED.fullmatch(path)
     if named is None:
         return False
-    of = date.fromisoformat(named[2])
-    return of == day or (of < day and is_inventory(named[1]))
+    of, wanted = named[2], day.isoformat()  # texts: a folder that is no archive's may be of no date
+    return of == wanted or (of < wanted and is_inventory(named[1]))
 
 
 def fetch(found: Recordings, folder: Path, progress: Callable[[int], None] = lambda _: None) -> list[Path]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from afoot.archive import Archiver, file_name
+from afoot.archive import Archiver, _Held, file_name
 from afoot.captures import read_captures, write_captures
 from afoot.cli import replay
 from afoot.cli.main import app
@@ -126,6 +126,24 @@ def test_what_could_not_be_written_is_archived_by_the_next_start(
 
 
 @pytest.mark.server
+def test_no_more_files_are_open_than_are_allowed_whatever_times_records_have(
+    topics: Kafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[int] = []
+
+    def upload(held: _Held) -> dict[tuple[str, int], int]:
+        opened.append(len(held._files))
+        return whole(held)
+
+    whole = _Held.upload
+    monkeypatch.setattr(_Held, "upload", upload)
+    monkeypatch.setattr("afoot.archive.MOST_FILES", 1)
+    assert f"{len(FIRST)} messages" in archive(config(topics, tmp_path), str(tmp_path / "raw"))
+    assert max(opened) <= 1 + 3  # one a partition, and one more
+    assert held(str(tmp_path / "raw"), tmp_path / "all") == sorted(FIRST, key=lambda m: m[:3])
+
+
+@pytest.mark.server
 def test_a_signal_ends_it_with_everything_archived(topics: Kafka, tmp_path: Path) -> None:
     file, lake = config(topics, tmp_path), tmp_path / "raw"
     with subprocess.Popen(
@@ -192,6 +210,8 @@ def test_a_place_without_captures_is_wrong_usage(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there is no capture"):
         find(f"{tmp_path}/nowhere", None, lambda _: False)
     write_captures(tmp_path / "a.jsonl", [message("t", 0, 0, 0)])
+    (tmp_path / "t" / "2026-13-99").mkdir(parents=True)  # looks like a day of an archive
+    write_captures(tmp_path / "t" / "2026-13-99" / "00-0-0.jsonl.zst", [message("t", 0, 0, 0)])
     with pytest.raises(UsageError, match="there is no capture of 2026-05-29"):
         find(str(tmp_path), date(2026, 5, 29), lambda _: False)  # no archive, so it has no days
 
