@@ -331,10 +331,14 @@ def _event_changes(event: dict[str, Any], cluster: str, time_ms: int, settings: 
             owned = said.id(_MADE_TYPES[made[2].lower()], namespace, made[3])
             if made[1].lower().startswith("create"):
                 owner = said.id(OWNERS[str(kind)], namespace, _text(about, "name"))
+                # It was not there before, though this may be the first that its source says.
+                before = Statement(time_ms - 1, _source(cluster), None, cluster)
+                before.gone("entity", id=owned)
+                before.gone("relation", from_id=owned, to_id=owner, kind="part_of")
                 said.entity(owned, made[3])
                 said.relation(owned, "part_of", owner)
-            else:
-                said.gone("entity", id=owned)
+                return before.rows + said.rows
+            said.gone("entity", id=owned)
     return said.rows
 
 

@@ -334,20 +334,33 @@ def test_what_events_say() -> None:
         about = {"kind": kind, "namespace": "a", "name": name}
         return facts(observed({"kind": "Event", "involvedObject": about, "reason": reason, "message": text}))
 
-    assert event("ReplicaSet", "d-1", "SuccessfulCreate", "Created pod: d-1-x") == {
-        ("pod:a/d-1-x",),
-        ("pod:a/d-1-x", "replicaset:a/d-1", "part_of"),
-    }
-    assert event("StatefulSet", "w", "SuccessfulCreate", "create Pod w-0 in StatefulSet w successful") == {
-        ("pod:a/w-0",),
-        ("pod:a/w-0", "statefulset:a/w", "part_of"),
-    }
-    assert event("CronJob", "b", "SuccessfulCreate", "Created job b-1") == {
-        ("batch_job:a/b-1",),
-        ("batch_job:a/b-1", "cronjob:a/b", "part_of"),
-    }
+    def made(one: str, owner: str) -> Facts:
+        """It is there, as its owner's, and was not until now."""
+        return {(*op, *key) for key in ((one,), (one, owner, "part_of")) for op in ((), ("delete",))}
+
+    assert event("ReplicaSet", "d-1", "SuccessfulCreate", "Created pod: d-1-x") == made(
+        "pod:a/d-1-x", "replicaset:a/d-1"
+    )
+    assert event("StatefulSet", "w", "SuccessfulCreate", "create Pod w-0 in StatefulSet w successful") == made(
+        "pod:a/w-0", "statefulset:a/w"
+    )
+    assert event("CronJob", "b", "SuccessfulCreate", "Created job b-1") == made("batch_job:a/b-1", "cronjob:a/b")
     assert event("ReplicaSet", "d-1", "SuccessfulDelete", "Deleted pod: d-1-x") == {("delete", "pod:a/d-1-x")}
     assert event("ReplicaSet", "d-1", "FailedCreate", "Created pod: d-1-x") == set()
+
+
+def test_what_an_event_says_was_made_was_not_there_before_though_it_is_the_first_event() -> None:
+    about = {"kind": "Job", "namespace": "a", "name": "b-1"}
+    made = Graph()
+    for change in observed(
+        {"kind": "Event", "involvedObject": about, "reason": "SuccessfulCreate", "message": "Created pod: b-1-x"}
+    ):
+        made.apply(change)
+    assert made.expired() == []
+    for at_ms, known in ((RECORD_MS - 1, False), (RECORD_MS, True), (RECORD_MS + 10**9, True)):
+        found = made.entity("pod:a/b-1-x", at_ms)
+        assert (found is not None and found.known) is known
+    assert not made.entity("pod:a/b-1-x", RECORD_MS).known_by_snapshot  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
