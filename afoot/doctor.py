@@ -22,7 +22,9 @@ from afoot.telemetry.rows import Decoded, FlowRecord, InventoryChange, Labels, L
 
 SAMPLE = 300  # records of a partition that are looked at
 TRANSACTION_TIMEOUT_MS = 900_000  # what the job's sinks ask for
-INVENTORY_SAMPLE = 100_000  # records of a partition that the inventory is built from
+INVENTORY_SAMPLE = 100_000  # records of a partition that the inventory is built from, at the most ...
+INVENTORY_LEAST = 30  # ... and at least ...
+INVENTORY_ROWS = 300_000  # ... else those that hold about as many rows: a scrape is thousands
 NAMES_SHOWN = 5
 REASONS_SHOWN = 3
 
@@ -71,6 +73,8 @@ def _kafka(config: Config, catalogue: Catalogue) -> Iterator[Check]:
         yield Check("brokers", "ok", f"{reader.servers} answered in {took_ms:.0f} ms, {len(there)} topics")
         yield _transactions(config, reader)
         graph = _inventory(config, there, reader)
+        if graph is not None:
+            yield from _unusable(graph)
         for entry in config.topics:
             names = [name for name in sorted(there) if config.topic_of(name) is entry]
             if not names:
@@ -120,32 +124,50 @@ def _decoder(entry: Topic, config: Config) -> Decoder:
 
 def _inventory(config: Config, there: dict[str, list[int]], reader: Reader) -> Graph | None:
     """The inventory as its topics' last records have it; None where there are none. What is wrong, their checks say."""
-    found: list[tuple[tuple[int, str, int, int], Decoded]] = []
+    graph, found = Graph(), False
     for name, partitions in sorted(there.items()):
         entry = config.topic_of(name)
         if entry is None or entry.kind != "inventory":
             continue
         try:
-            decode = _decoder(entry, config)
-            moved_ms = 0  # topics are merged by their records' times, each in its own order
-            for message in reader.messages(reader.last(name, partitions, INVENTORY_SAMPLE)):
-                moved_ms = max(moved_ms, message.timestamp_ms)
-                try:
-                    decoded = decode(message)
-                except DecodeError:
-                    continue
-                found.append(((moved_ms, name, message.partition, message.offset), decoded))
+            counts = [
+                len(decoded.rows) for decoded in _decoded(name, partitions, INVENTORY_LEAST, entry, config, reader)
+            ]
+            records = INVENTORY_ROWS * len(counts) // max(sum(counts), 1)
+            records = max(INVENTORY_LEAST, min(records, INVENTORY_SAMPLE))
+            for decoded in _decoded(name, partitions, records, entry, config, reader):
+                found = True
+                for change in decoded.rows:
+                    graph.apply(heard_in(name, change))
+                for change in graph.expired():
+                    graph.apply(change)
         except AfootError:
             continue
-    if not found:
-        return None
-    graph = Graph()
-    for (_, name, _, _), decoded in sorted(found, key=lambda item: item[0]):
-        for change in decoded.rows:
-            graph.apply(heard_in(name, change))
-        for change in graph.expired():
-            graph.apply(change)
-    return graph
+    return graph if found else None
+
+
+def _decoded(
+    name: str, partitions: list[int], records: int, entry: Topic, config: Config, reader: Reader
+) -> Iterator[Decoded]:
+    decode = _decoder(entry, config)
+    for message in reader.messages(reader.last(name, partitions, records)):
+        try:
+            decoded = decode(message)
+        except DecodeError:
+            continue  # the topic's own checks tell of it
+        yield decoded
+
+
+def _unusable(graph: Graph) -> Iterator[Check]:
+    """What the inventory says, and the product can make nothing of."""
+    if graph.heard_ms is not None:
+        graph.placement(graph.heard_ms)  # which follows the relations
+    problems = graph.problems()
+    if problems:
+        common = sorted(problems, key=lambda problem: -problems[problem])[:REASONS_SHOWN]
+        told = "; ".join(f"{problems[problem]} times: {problem}" for problem in common)
+        told += f"; and {len(problems) - len(common)} more" if len(problems) > len(common) else ""
+        yield Check("the inventory", "look", told, "mend it where it comes from; all the rest is used")
 
 
 def _topic(

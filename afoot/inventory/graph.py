@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from itertools import pairwise
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import orjson
@@ -24,7 +26,7 @@ from afoot.inventory.placement import (
 )
 from afoot.inventory.resolve import HOST_TYPES, INSTANCE_ID, VOLUME_ID, Resolution, Resolver, addresses_of, match_of
 from afoot.inventory.sources import Reading, Runs, Source
-from afoot.inventory.versions import ALWAYS, Clock, Key, Row
+from afoot.inventory.versions import ALWAYS, Clock, History, Key, Row
 from afoot.telemetry.rows import InventoryChange, Labels
 
 DAY_MS = 24 * 3600 * 1000
@@ -39,6 +41,7 @@ LABELLING = ("type", "name", "known_as", "match", "addresses")  # entity columns
 STATED = frozenset(("known_as", "relations", "only"))  # columns of sources that state entities, and keep no tables
 INSTANTS_KEPT = 4  # windows are asked for in order, shard by shard: a few instants at a time
 PROBLEMS_KEPT = 1_000
+TURNS = 6  # versions by which more than one object of an id is told from one that is made again
 
 Answer = TypeVar("Answer")
 
@@ -195,6 +198,11 @@ class Graph:
             )
             if after is not None and after.get("known_as"):
                 self._known_as[after["known_as"]][key[0]] = None
+            if source.states and _by_turns(table.rows[key], from_ms):
+                self._report(
+                    f"entity {key[0]!r:.80} is two by turns, and neither's relations hold: where several clusters send "
+                    "to one topic, its option cluster tells them apart"
+                )
         elif table_name == "relation":
             source.relations_of[key[0]][key] = None
             is_run = self._runs.add(key)
@@ -662,6 +670,18 @@ def _differ(before: Row | None, after: Row | None, columns: Sequence[str]) -> bo
     if before is None or after is None:
         return True
     return any(before.get(column) != after.get(column) for column in columns)
+
+
+def _by_turns(history: History, at_ms: int) -> bool:
+    """Whether uids, which never come back, have taken turns in the latest versions: it is more than one object."""
+    end = bisect_right(history.times, at_ms)
+    uids = [_uid(row) for row in history.rows[max(end - TURNS, 0) : end]]
+    return len(uids) == TURNS and len(set(uids)) <= TURNS // 2 and all(a and a != b for a, b in pairwise(uids))
+
+
+def _uid(row: Row | None) -> str:
+    pairs = (pair for pairs in (row or {}).get("match") or () for pair in pairs)
+    return next((str(value) for name, value in pairs if name.endswith(".uid")), "")
 
 
 def _united(first: Row, other: Row) -> Row:

@@ -16,10 +16,23 @@ from typer.testing import CliRunner
 from afoot.catalogue.loader import load_catalogue
 from afoot.cli.main import app
 from afoot.config import Config, Flink, Topic, load_config
-from afoot.doctor import TRANSACTION_TIMEOUT_MS, Check, _inventory, _topic, _transactions, examine, sniff
+from afoot.doctor import (
+    INVENTORY_LEAST,
+    INVENTORY_ROWS,
+    INVENTORY_SAMPLE,
+    TRANSACTION_TIMEOUT_MS,
+    Check,
+    _inventory,
+    _topic,
+    _transactions,
+    _unusable,
+    examine,
+    sniff,
+)
+from afoot.inventory.graph import Graph
 from afoot.kafka import Reader, Slice
 from afoot.simulate.inventory import envelope
-from afoot.telemetry.rows import Message
+from afoot.telemetry.rows import InventoryChange, Message
 from tests.jobs.support import configure, gauge, publish
 from tests.servers.kafka import Kafka
 
@@ -194,6 +207,46 @@ def test_label_sets_that_mean_no_entity_are_told_with_the_reason() -> None:
     assert "1 as no label names an entity of type job: x" in both.found
     assert "1 as job:c is not in the inventory" in both.found
     assert _inventory(Config((METRICS,)), {"t": [0]}, reader) is None
+
+
+def test_of_an_inventory_that_is_said_again_and_again_the_last_rows_are_enough() -> None:
+    asked: list[int] = []
+
+    class Many(Records):
+        """A topic whose records hold so many series each."""
+
+        def last(self, topic: str, partitions: list[int], count: int) -> list[Slice]:
+            asked.append(count)
+            return super().last(topic, partitions, count)
+
+    def scrape(pods: int) -> Message:
+        labels = [{"namespace": "a", "pod": f"p-{n}", "node": "n"} for n in range(pods)]
+        at = {"value": "1", "timestamp": "2026-05-28T20:26:40Z", "name": "kube_pod_info"}
+        return message(json.dumps([at | {"labels": one} for one in labels]).encode())._replace(topic="inventory")
+
+    repeated = replace(INVENTORY, name="inventory", format="prometheus_kafka_adapter")
+    for pods in (1_000, 1, 0):
+        reader = cast(Reader, Many([scrape(pods)] * 3))
+        assert _inventory(Config((repeated,)), {"inventory": [0]}, reader) is not None
+    rows = 2 * 1_000  # of a pod: itself, and its node
+    assert asked[1::2] == [INVENTORY_ROWS // rows, INVENTORY_SAMPLE, INVENTORY_SAMPLE]
+    assert set(asked[::2]) == {INVENTORY_LEAST}
+
+
+def test_what_the_inventory_cannot_use_is_told() -> None:
+    made = Graph()
+    assert list(_unusable(made)) == []
+    for name in ("a", "b"):
+        kind = {"from_id": f"job:{name}", "to_id": "vm:c", "kind": "run_on"}
+        made.apply(InventoryChange("relation", "upsert", tuple(kind.values()), kind, NOW_MS))
+    (check,) = _unusable(made)
+    assert (check.about, check.state) == ("the inventory", "look")
+    assert check.found.startswith("2 times: relation kind 'run_on' is not known") and "more" not in check.found
+    for number in range(4):
+        kind = {"from_id": "job:a", "to_id": "vm:c", "kind": f"k{number}"}
+        made.apply(InventoryChange("relation", "upsert", tuple(kind.values()), kind, NOW_MS))
+    (check,) = _unusable(made)
+    assert check.found.startswith("2 times: ") and check.found.endswith("; and 2 more")
 
 
 @pytest.mark.parametrize(

@@ -253,6 +253,22 @@ def test_a_pod_made_again_under_its_name_is_another_of_the_same_name() -> None:
     assert ended.chain(JOB, 400).own == ()
 
 
+def test_pods_of_one_name_in_two_clusters_are_told_and_one_that_is_made_again_is_not() -> None:
+    def pod(uid: str, at_ms: int) -> list[InventoryChange]:
+        return held(entity(POD, attributes={"match": [{"k8s.pod.uid": uid}]}), at_ms=at_ms)
+
+    again = Graph()
+    # Made again and again; once with a scrape of before that came late.
+    say(again, *(change for n, uid in enumerate("abbbacdddeeffg") for change in pod(uid, n * 10_000)))
+    say(again, *pod("h", 200_000), *pod("g", 200_100), *pod("h", 230_000), *pod("h", 260_000))
+    assert again.problems() == {}
+    both = Graph()
+    for at_ms in range(0, 120_000, 30_000):
+        say(both, *pod("one", at_ms), *pod("other", at_ms + 7))
+    (problem,) = both.problems()
+    assert problem.startswith(f"entity {POD!r} is two by turns") and "option cluster" in problem
+
+
 def test_a_cloud_s_id_is_the_entity_whose_match_has_it() -> None:
     kept = by(
         "cdc",
