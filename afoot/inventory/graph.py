@@ -129,10 +129,11 @@ class Graph:
             stated = change.row["relations"]
             try:
                 said = [(own, to_id, kind) for to_id, kind in (orjson.loads(stated) if type(stated) is str else stated)]
+                kept = frozenset(said)
             except (TypeError, ValueError):
                 self._report(f"entity {own!r:.80}: relations are {stated!r:.60}, allowed: [to_id, kind] each")
                 return [], []
-            over = [key for key in source.standing(own, change.time_ms) if key not in said]
+            over = [key for key in source.standing(own, change.time_ms) if key not in kept]
         elif change.table == "relation" and change.row.get("only") in (True, "true"):
             key = tuple(change.key)
             over = [k for k in source.standing(own, change.time_ms) if k[2:] == key[2:] and k != key]
@@ -204,7 +205,7 @@ class Graph:
                     "to one topic, its option cluster tells them apart"
                 )
         elif table_name == "relation":
-            source.relations_of[key[0]][key] = None
+            source.related(key)
             is_run = self._runs.add(key)
             # Whom labels mean hangs on the names that relations mention; on all ends, where sources differ in names.
             states = any(other.states for other in self._sources.values())

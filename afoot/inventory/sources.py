@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import OrderedDict, defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -171,17 +172,35 @@ class Source:
         self.leases = Leases()
         self.states = False  # whether it states entities, by rows that tables do not have, and keeps none
         self.relations_of: dict[str, dict[Key, None]] = defaultdict(dict)  # entity -> relations that ever began at it
+        self._open: dict[str, dict[Key, None]] = defaultdict(dict)  # those of them that have no end yet
+        self._ended: dict[str, list[tuple[int, Key]]] = defaultdict(list)  # when the others ended, in order
 
     def standing(self, from_id: str, at_ms: int) -> list[Key]:
-        """The relations that begin at an entity."""
+        """The relations that begin at an entity. What ended before costs nothing: an entity may have had very many."""
+        found = dict.fromkeys(self._open.get(from_id, ()))
+        for ended_ms, key in reversed(self._ended.get(from_id, ())):
+            if ended_ms <= at_ms:
+                break
+            found[key] = None
         table = self.tables["relation"]
-        return [key for key in self.relations_of.get(from_id, ()) if table.at(key, at_ms) is not None]
+        return [key for key in found if table.at(key, at_ms) is not None]
+
+    def related(self, key: Key) -> None:
+        """A relation was altered."""
+        self.relations_of[key[0]][key] = None
+        history = self.tables["relation"].rows[key]
+        if history.rows[-1] is not None:
+            self._open[key[0]][key] = None
+        else:
+            self._open[key[0]].pop(key, None)
+            insort(self._ended[key[0]], (history.times[-1], key))
 
     def index(self) -> None:
         """Find anew which relations begin where."""
-        self.relations_of.clear()
+        for index in (self.relations_of, self._open, self._ended):
+            index.clear()
         for key in self.tables["relation"].rows:
-            self.relations_of[key[0]][key] = None
+            self.related(key)
 
     def under_way(self) -> tuple[Hashable, ...]:
         """What the effect of later changes hangs on besides the tables."""

@@ -9,6 +9,7 @@ import pytest
 
 from afoot.inventory.graph import Graph
 from afoot.inventory.sources import Leases, heard_in
+from afoot.inventory.versions import Table
 from afoot.telemetry.rows import InventoryChange, Labels
 from tests.inventory.changes import BACKUP, JOB, VOLUME, deleted, entity, graph, main_case, relation, schedule
 from tests.inventory.test_readings import end_of_all, poll, snapshot, there
@@ -220,7 +221,31 @@ def test_an_entity_s_relations_are_all_that_it_has() -> None:
     )
     assert [made.attached_since(POD, VOLUME, at_ms) for at_ms in (150, 250)] == [100, None]
     assert [made.entity("node:b", at_ms) is not None for at_ms in (199, 200, 299, 300)] == [False, True, True, False]
-    assert graph(entity(POD, 100, relations="[[1]]"), entity(POD, 200, relations=7)).problems()
+    for unusable in ("[[1]]", 7, [[["x"], "runs_on"]]):
+        unread = graph(entity(POD, 100, relations=unusable))
+        assert unread.entity(POD, 100) is not None and "allowed: [to_id, kind] each" in str(unread.problems())
+
+
+def test_relations_that_have_ended_cost_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+    plain = Table.at
+
+    def at(table: Table, key: Any, ms: int) -> Any:
+        asked.append(key)
+        return plain(table, key, ms)
+
+    def runs_on(node: int, at_ms: int) -> InventoryChange:
+        change = relation(POD, "runs_on", f"node:{node}", at_ms)
+        return change._replace(row={**(change.row or {}), "only": True})
+
+    made = graph(*(runs_on(number, number) for number in range(500)))
+    monkeypatch.setattr(Table, "at", at)
+    made.apply(runs_on(500, 500))
+    assert len(asked) < 10
+    # One that comes late ends what was there then.
+    made.apply(runs_on(501, 250))
+    nodes = {at_ms: [n for n in range(502) if made.entity(f"node:{n}", at_ms)] for at_ms in (249, 250)}
+    assert nodes == {249: [249], 250: [501]}
 
 
 # ---- other names -----------------------------------------------------------------------------------------------------
