@@ -87,7 +87,7 @@ class Graph:
         self.retain_ms = retain_ms
         self.heard_ms: int | None = None  # the latest time that the inventory spoke of, heartbeats included
         self.unresolved: Counter[str] = Counter()  # label sets without an entity, by reason
-        self.revision = 0  # greater after each change that alters what is known
+        self.revision = 0  # greater after each change that alters what is known, or what later ones amount to
         self._sources: dict[str, Source] = {}
         self._schedules_of: dict[str, dict[str, None]] = defaultdict(dict)  # entity -> schedules that ever were its
         self._known_as: dict[str, dict[str, None]] = defaultdict(dict)  # entity -> ids that ever were known as it
@@ -151,6 +151,7 @@ class Graph:
         if self.heard_ms is None or time_ms > self.heard_ms:
             self.heard_ms = time_ms
         if not reading and not snapshot and source.shown:
+            self.revision += 1
             source.logged_ms = max(time_ms, source.logged_ms or time_ms)
         if op == "heartbeat" or table_name == "heartbeat":
             if reading == "last":
@@ -177,11 +178,14 @@ class Graph:
             if patch is None:
                 source.leases.drop(table_name, key)
             elif holds_ms:
+                terms = source.leases.terms
                 first = source.leases.say(table_name, key, time_ms, holds_ms)
+                self.revision += source.leases.terms - terms
                 if first and key not in table.rows and not instead:
                     time_ms, snapshot = ALWAYS, True  # all that its source has said so far may have been there before
-            before = table.at(key, time_ms)
+            before, streaming_ms = table.at(key, time_ms), table.streaming_ms
             from_ms = table.put(key, time_ms, patch, snapshot)
+            self.revision += table.streaming_ms != streaming_ms and table_name not in source.read_ms
             if from_ms is not None:
                 self._altered(source, table_name, key, from_ms, before)
             if reading:

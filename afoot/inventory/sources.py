@@ -63,6 +63,7 @@ class Leases:
     """
 
     def __init__(self) -> None:
+        self.terms = 0  # how often a row's holding time became another
         self._rounds: dict[int, _Round] = {}
         self._of: dict[What, int] = {}
 
@@ -76,8 +77,10 @@ class Leases:
         holds_ms = -(-holds_ms // step) * step
         what = (table, key)
         before = self._of.get(what)
-        if before is not None and before != holds_ms:
-            self._rounds[before].said.pop(what, None)
+        if before != holds_ms:
+            self.terms += 1
+            if before is not None:
+                self._rounds[before].said.pop(what, None)
         found = self._rounds.get(holds_ms)
         if found is None:
             found = self._rounds[holds_ms] = _Round(holds_ms, time_ms)

@@ -17,7 +17,7 @@ from jobs.findings.render import RECORD_SEPARATOR, SEPARATOR
 CHANGES = MapStateDescriptor("inventory-changes", Types.STRING(), Types.PICKLED_BYTE_ARRAY())
 SNAPSHOT = "00000000"
 COMPACT_AFTER = 64  # batches of changes held before they become one snapshot of the graph
-EXPIRED = "~"  # in place of a topic: a change that the graph made itself, after all that a window has of topics
+APPLIED = "~"  # in place of a topic: changes as the graph took them, its own deletions among them
 
 
 class InventoryLog:
@@ -27,8 +27,9 @@ class InventoryLog:
     versions two days after they ended, and by COMPACT_AFTER batches. A batch that alters nothing is not kept, and one
     with the rows of a whole table is kept as what came of it.
 
-    Rows that their sources no longer say are deleted a window at a time, and the deletions kept with its batch:
-    a batch that says again what is known is not kept, so after a restart such rows have their whole time anew.
+    Sources that say all again and again say mostly what is known: a batch is kept without that, or each would be as
+    large as a cluster. So after a restart rows that hold for a time have their whole time anew. Those that their
+    sources no longer say are deleted a window at a time, and the deletions kept with its batch.
     """
 
     def __init__(self) -> None:
@@ -52,7 +53,7 @@ class InventoryLog:
         graph = self.graph(state)
         before = graph.revision, graph.under_way
         changes = read_changes(text)
-        _apply(graph, changes)
+        told = _apply(graph, changes)
         expired = graph.expired()
         _apply(graph, expired)
         if (graph.revision, graph.under_way) == before:
@@ -62,7 +63,8 @@ class InventoryLog:
             state.put(SNAPSHOT, pickle.dumps(graph.state()))
             self._next = 1
         else:
-            state.put(f"{self._next:08d}", _with(text, expired))
+            body = orjson.dumps([change._asdict() for change in told + expired]).decode()
+            state.put(f"{self._next:08d}", SEPARATOR.join((APPLIED, "0", "0", body)))
             self._next += 1
 
 
@@ -74,19 +76,18 @@ def read_changes(text: str) -> list[InventoryChange]:
         for place, columns in enumerate(orjson.loads(body)):
             columns["key"] = tuple(columns["key"])
             change = InventoryChange(**columns)
-            if topic != EXPIRED:
+            if topic != APPLIED:
                 change = heard_in(topic, change)
             found.append(((topic, int(partition), int(offset), place), change))
     return [change for _, change in sorted(found, key=lambda item: item[0])]
 
 
-def _with(text: str, expired: list[InventoryChange]) -> str:
-    if not expired:
-        return text
-    body = orjson.dumps([change._asdict() for change in expired]).decode()
-    return RECORD_SEPARATOR.join((text, SEPARATOR.join((EXPIRED, "0", "0", body))))
-
-
-def _apply(graph: Graph, changes: list[InventoryChange]) -> None:
+def _apply(graph: Graph, changes: list[InventoryChange]) -> list[InventoryChange]:
+    """Applies changes. Those that count: without the others, which say again what is known, the graph is the same."""
+    told = []
     for change in changes:
+        before = graph.revision
         graph.apply(change)
+        if change.holds_ms is None or graph.revision != before:
+            told.append(change)
+    return told

@@ -142,6 +142,24 @@ def test_rows_that_a_source_goes_on_without_go_and_stay_gone_after_a_restart() -
         assert known(graph, ended + 1) == {"vm:a": "n"}
 
 
+def test_of_what_is_said_again_and_again_a_batch_keeps_what_is_new() -> None:
+    state, log = State(), InventoryLog()
+    pods = [f"vm:{number}" for number in range(300)]
+    log.add(held(START_MS, *pods), state)
+    whole = len(state["00000001"])
+    for number in range(1, 5):
+        log.add(held(START_MS + number * 30_000, *pods, f"vm:new-{number}"), state)
+    assert sorted(state) == [f"{number:08d}" for number in range(1, 6)]
+    assert all(len(state[name]) < whole / 100 for name in sorted(state)[2:])  # the first repetition ends a snapshot
+    # Nor is it forgotten that a row holds for a time now, though nothing else of it is new.
+    log.add(text(change(START_MS + 150_000, "vm:a"), first=9, topic="kube"), state)
+    log.add(held(START_MS + 150_001, "vm:a"), state)
+    again = InventoryLog()
+    for late in range(1, 6):
+        again.add(held(START_MS + 150_000 + late * 100_000, "vm:b"), state)
+    assert known(again.graph(state), START_MS + 10**9).keys() == {"vm:b"}
+
+
 def test_what_is_said_in_windows_that_are_not_kept_does_not_run_out_by_a_restart() -> None:
     state, log = State(), InventoryLog()
     for minute in range(60):

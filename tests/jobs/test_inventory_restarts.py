@@ -145,6 +145,13 @@ ANY_FIXTURE = settings(suppress_health_check=[HealthCheck.function_scoped_fixtur
 
 # Nothing is deleted, and yet it is over that the first rows of the table are of any time.
 EMPTIED: list[Act] = [("heartbeat", "cmdb"), ("truncate", "cmdb", "entity"), ("read", "cmdb", "entity", [IDS[0]])]
+# What says again what is known may still be the first that comes after a snapshot, or while one is under way.
+_again = ("say", "cmdb", "", LONG, IDS[0], None, None)
+REPEATED: list[Act] = [_again, _again, ("read", "cmdb", "entity", list(IDS[:2]))]
+BETWEEN: list[Act] = [
+    *(_again, _again, ("read", "cmdb", "schedule", list(IDS[:1])), _again),
+    *(("read", "cmdb", "entity", list(IDS[1:2])), ("end", "cmdb")),
+]
 # The third time that a is said alters nothing; while b alters at every time, a runs out.
 _b = [("say", "kubernetes", "one", SHORT, IDS[1], [IDS[number % 2]], None) for number in range(5)]
 OUTLASTED: list[Act] = [*[("say", "kubernetes", "one", SHORT, IDS[0], None, None)] * 3, *_b]
@@ -152,6 +159,8 @@ OUTLASTED: list[Act] = [*[("say", "kubernetes", "one", SHORT, IDS[0], None, None
 
 @ANY_FIXTURE
 @example(acts=EMPTIED, cuts=[1])
+@example(acts=REPEATED, cuts=[1])
+@example(acts=BETWEEN, cuts=[1])
 @given(acts=_many, cuts=_cuts)
 def test_a_restart_after_every_batch_alters_nothing(acts: list[Act], cuts: list[int]) -> None:
     state, unbroken, whole = State(), InventoryLog(), State()
