@@ -491,7 +491,14 @@ class Graph:
             for key, _, _ in source.tables["relation"].as_of(at_ms)
             for end in key[:2]
         } - there.deleted
-        return Resolver(there.rows, mentioned, self.unresolved, there.names)
+        return Resolver(
+            there.rows, mentioned, self.unresolved, there.names, lambda entity_id: self._addressed_ms(entity_id, at_ms)
+        )
+
+    def _addressed_ms(self, entity_id: str, at_ms: int) -> int:
+        histories = (source.tables["entity"].rows.get((entity_id,)) for source in self._sources.values())
+        told = [one for one in histories if one is not None and (one.at(at_ms) or {}).get("addresses")]
+        return min((one.since(at_ms, ("addresses",)) for one in told), default=ALWAYS)
 
     def _relations(self, at_ms: int, there: _There) -> Iterable[tuple[str, str, str, int]]:
         """The relations that place, and since when: those of several sources with the first of them."""

@@ -46,12 +46,15 @@ class Resolver:
         mentioned: Iterable[str],
         unresolved: Counter[str],
         names: Mapping[str, str] | None = None,
+        addressed_ms: Callable[[str], int] = lambda entity_id: 0,
     ) -> None:
         """Entity rows by id, and the ids that relations mention; `unresolved` counts label sets by reason.
 
         `names` has the ids that answers have in place of others: of entities that go by another than a source's.
+        `addressed_ms` says since when an entity has its addresses.
         """
         self._names = names or {}
+        self._addressed_ms = addressed_ms
         self._unresolved = unresolved
         self._memo: dict[Types, dict[Labels, Resolution]] = {}
         self._plans: dict[Types, list[tuple[_Rule, Types]]] = {}
@@ -194,7 +197,12 @@ class Resolver:
             return None
         value = _as_address(value) or value
         anybody = not wanted or "address" in wanted  # an address is whoever has it, else itself
-        owners = {owner for type_, owner in self._by_address.get(value, ()) if anybody or type_ in wanted}
+        found = {(type_, owner) for type_, owner in self._by_address.get(value, ()) if anybody or type_ in wanted}
+        owners = {owner for _, owner in found}
+        if len(owners) > 1 and {type_ for type_, _ in found} == {"pod"}:
+            # The address of a pod that has ended goes to another, and both are listed.
+            last_ms = max(map(self._addressed_ms, owners))
+            owners = {owner for owner in owners if self._addressed_ms(owner) == last_ms}
         if owners:
             return self._only(owners, "address", "the same address")
         if anybody:

@@ -294,6 +294,26 @@ def test_pods_of_one_name_in_two_clusters_are_told_and_one_that_is_made_again_is
     assert problem.startswith(f"entity {POD!r} is two by turns") and "option cluster" in problem
 
 
+def test_an_address_is_the_pod_s_that_got_it_last() -> None:
+    def pod(name: str, *addresses: str, at_ms: int) -> InventoryChange:
+        return entity(f"pod:a/{name}", at_ms, snapshot=not at_ms, attributes={"address": list(addresses)})
+
+    made = graph(
+        *by("kube", pod("ended", "10.1.0.7", at_ms=100), pod("other", "10.1.0.8", at_ms=0)),
+        *by("events", entity("pod:a/next", 50)),  # another source knows it for longer, without an address
+        *by("kube", pod("next", "10.1.0.7", at_ms=200), pod("moved", at_ms=0), pod("moved", "10.1.0.8", at_ms=300)),
+        *by("cdc", entity("vm:a", 400, attributes={"address": "10.1.0.8"})),
+    )
+    found = {
+        (at_ms, address): made.resolve(Labels.of({"address": address}), (), at_ms)
+        for at_ms, address in ((199, "10.1.0.7"), (200, "10.1.0.7"), (299, "10.1.0.8"), (300, "10.1.0.8"))
+    }
+    assert list(found.values()) == ["pod:a/ended", "pod:a/next", "pod:a/other", "pod:a/moved"]
+    assert made.resolution(Labels.of({"address": "10.1.0.8"}), (), 400).rule == "tie"  # a machine's is no pod's
+    both = graph(pod("x", "10.1.0.9", at_ms=0), pod("y", "10.1.0.9", at_ms=0))
+    assert both.resolution(Labels.of({"address": "10.1.0.9"}), (), 0).rule == "tie"
+
+
 def test_a_cloud_s_id_is_the_entity_whose_match_has_it() -> None:
     kept = by(
         "cdc",
