@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import pyarrow.fs as fs
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from afoot.captures import CaptureFile
 from afoot.config import Config
@@ -31,6 +31,7 @@ MOST_BYTES = 256 * 1024 * 1024  # of messages that wait on the local disk for th
 MOST_FILES = 200  # ... and files that they are in, beside one a partition; each is open, and takes about a megabyte
 HOUR_MS = 3_600_000
 _LAST_HOUR = int(datetime(9999, 12, 31, 23, tzinfo=UTC).timestamp() * 1000) // HOUR_MS  # for times beyond any date
+_OTHERS_HAVE_THEM = (KafkaError.REBALANCE_IN_PROGRESS, KafkaError.ILLEGAL_GENERATION, KafkaError.UNKNOWN_MEMBER_ID)
 
 Place = tuple[str, int]  # topic, partition
 
@@ -144,7 +145,12 @@ class Archiver:
         offsets = held.upload()
         if offsets:
             parts = [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()]
-            self._consumer.commit(offsets=parts, asynchronous=False)
+            try:
+                self._consumer.commit(offsets=parts, asynchronous=False)
+            except KafkaException as error:
+                # Others have the partitions by now, and read from the commit before: what is archived is so twice.
+                if error.args[0].code() not in _OTHERS_HAVE_THEM:
+                    raise
         self.written += held.messages
         held.drop()
 

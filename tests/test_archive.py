@@ -6,10 +6,14 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
+from confluent_kafka import Consumer, KafkaError, KafkaException
 from typer.testing import CliRunner
 
 from afoot.archive import Archiver, _Held, file_name
@@ -18,6 +22,7 @@ from afoot.cli import replay
 from afoot.cli.main import app
 from afoot.config import load_config
 from afoot.errors import AfootError, UsageError
+from afoot.lake.storage import locate
 from afoot.recordings import fetch, find
 from afoot.telemetry.rows import Message
 from tests.jobs.support import AFOOT, configure, publish
@@ -140,6 +145,25 @@ def test_no_more_files_are_open_than_are_allowed_whatever_times_records_have(
     monkeypatch.setattr("afoot.archive.MOST_FILES", 1)
     assert f"{len(FIRST)} messages" in archive(config(topics, tmp_path), str(tmp_path / "raw"))
     assert max(opened) <= 1 + 3  # one a partition, and one more
+    assert held(str(tmp_path / "raw"), tmp_path / "all") == sorted(FIRST, key=lambda m: m[:3])
+
+
+@pytest.mark.parametrize(
+    ("code", "ends"), [(KafkaError.ILLEGAL_GENERATION, False), (KafkaError.GROUP_AUTHORIZATION_FAILED, True)]
+)
+def test_a_commit_that_came_too_late_for_its_group_ends_nothing(tmp_path: Path, code: int, ends: bool) -> None:
+    def commit(**_: Any) -> None:
+        raise KafkaException(KafkaError(code))
+
+    archiver = Archiver.__new__(Archiver)  # without brokers
+    archiver.written, archiver._consumer = 0, cast(Consumer, SimpleNamespace(commit=commit))
+    with _Held(locate(str(tmp_path / "raw"))) as waiting:
+        for one in FIRST:
+            waiting.add(one)
+        with pytest.raises(KafkaException) if ends else nullcontext():
+            archiver._keep(waiting)
+        assert (archiver.written, waiting.messages) == ((0, len(FIRST)) if ends else (len(FIRST), 0))
+        waiting.drop()
     assert held(str(tmp_path / "raw"), tmp_path / "all") == sorted(FIRST, key=lambda m: m[:3])
 
 
