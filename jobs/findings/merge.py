@@ -23,7 +23,8 @@ class Merger:
     """Puts sample frames of a batch together, on the first message of their topic, unless one may turn out to be late.
 
     A late frame keeps its message as a dead letter, so it stays with it and becomes "unsure". A frame is certainly on
-    time if its window ends after what its own partition promised: the watermark is at most that. A partition that was
+    time if its window ends after what its own partition promised before the batch: the watermark is at most that, since
+    the engine holds what the batch itself promises until the frames of it have left. A partition that was
     silent for long may have been set idle and left behind by others, which other workers may read. Nothing of it is
     sure until it promises what the watermark cannot have passed: what partitions here promised that were not silent,
     or, if all were, the time on the clock, as records carry no later one.
@@ -40,6 +41,7 @@ class Merger:
     def hear(self, messages: list[Message]) -> list[float]:
         """Takes in a batch. For each message: of its windows, those that end by this event time (ms) may be late."""
         now_ms = self._clock_ms()
+        before = dict(self._heard)
         back = {place for message in messages if (place := self._hear(message, now_ms)) is not None}
         if back:
             awake = [
@@ -50,7 +52,9 @@ class Merger:
             limit_ms = max(awake, default=now_ms + self._config.window.max_skew_ms)
             self._behind |= dict.fromkeys(back, limit_ms)
         places = [(message.topic, message.partition) for message in messages]
-        return [math.inf if place in self._behind else self._heard[place].promised_ms for place in places]
+        # Of a partition that was not heard before, nothing is known but what it promises now.
+        promised = {place: before.get(place, self._heard[place]).promised_ms for place in set(places)}
+        return [math.inf if place in self._behind else promised[place] for place in places]
 
     def merge(self, messages: list[Message], passed_ms: list[float], batch: list[list[Frame]]) -> list[list[Frame]]:
         """The frames of each message, those that can be merged moved to the first message of their topic.

@@ -80,8 +80,16 @@ def test_what_is_no_block_stays_with_its_message(merger: Merger) -> None:
 
 @pytest.mark.parametrize(("promised_ms", "stays"), [(SIZE_MS - 1, False), (SIZE_MS, True)])
 def test_a_block_that_may_be_late_stays_with_its_message(merger: Merger, promised_ms: int, stays: bool) -> None:
-    found = merge(merger, [message(0), message(promised_ms + LATENESS_MS, 1)], [[], [samples(0)]])
+    merge(merger, [message(promised_ms + LATENESS_MS)], [[]])
+    found = merge(merger, [message(0, 1), message(0, 2)], [[], [samples(0)]])
     assert found == ([[], [unsure(0)]] if stays else [[samples(0)], []])
+
+
+def test_what_a_batch_promises_makes_nothing_of_it_late(merger: Merger) -> None:
+    merge(merger, [message(0)], [[]])
+    batch = [message(10 * SIZE_MS, 1), message(0, 2)]
+    assert merge(merger, batch, [[], [samples(0)]]) == [[samples(0)], []]
+    assert merge(merger, batch, [[], [samples(0)]]) == [[], [unsure(0)]]
 
 
 def test_a_partition_is_judged_by_its_own_promise(merger: Merger) -> None:
@@ -125,6 +133,7 @@ def test_where_all_were_silent_others_elsewhere_may_be_as_far_as_the_clock(merge
 
 def test_a_topic_that_nobody_configured_promises_its_own_time(merger: Merger) -> None:
     other = message(SIZE_MS, topic="nobody's")
+    merge(merger, [other], [[]])
     assert merge(merger, [other, other], [[], [samples(0)]]) == [[], [unsure(0)]]
 
 
