@@ -43,9 +43,10 @@ def there(graph: Graph, at_ms: int) -> list[str]:
 def test_polls_that_repeat_what_is_known_are_not_kept() -> None:
     state, log = State(), InventoryLog()
     log.add(text(poll(START_MS, "vm:a", "vm:b", "vm:c")), state)
+    log.add(text(poll(START_MS + 60_000, "vm:a", "vm:b", "vm:c"), 3), state)  # from here on rows are not the first ones
     kept = dict(state)
     assert list(kept) == [SNAPSHOT]
-    for minute in range(1, 200):
+    for minute in range(2, 200):
         log.add(text(poll(START_MS + minute * 60_000, "vm:a", "vm:b", "vm:c"), minute * 3), state)
     assert state == kept
     assert there(InventoryLog().graph(state), START_MS + 200 * 60_000) == ["vm:a", "vm:b", "vm:c"]
