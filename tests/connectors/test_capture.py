@@ -20,6 +20,7 @@ from afoot.telemetry.rows import Labels
 from jobs.findings.inventory import InventoryLog
 from jobs.findings.render import RECORD_SEPARATOR, SEPARATOR
 from tests.connectors.inventory import CONNECTORS, Captured, Inventory, afoot, held
+from tests.jobs.state import State
 from tests.servers.connect import Connect
 from tests.servers.kafka import Kafka
 
@@ -250,13 +251,6 @@ def test_the_job_holds_the_same_from_batches_and_after_restarts(story: Story) ->
             ]
             InventoryLog().add(RECORD_SEPARATOR.join(records), state)
         assert held(InventoryLog().graph(state)) == wanted
-
-
-class State(dict[str, Any]):
-    """A map as Flink's broadcast state answers, as far as the log asks."""
-
-    def put(self, name: str, value: Any) -> None:
-        self[name] = value
 
 
 def test_nothing_but_the_inventory_is_in_its_topic(story: Story) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-from typing import Any
 
 import pytest
 
@@ -12,15 +11,9 @@ from afoot.inventory.graph import Graph
 from afoot.telemetry.rows import InventoryChange
 from jobs.findings.inventory import COMPACT_AFTER, SNAPSHOT, InventoryLog, read_changes
 from jobs.findings.render import RECORD_SEPARATOR, SEPARATOR
+from tests.jobs.state import State
 
 START_MS = 1_780_000_000_000
-
-
-class State(dict[str, Any]):
-    """A map as Flink's broadcast state answers, as far as the log asks."""
-
-    def put(self, name: str, value: Any) -> None:
-        self[name] = value
 
 
 def change(at_ms: int, entity: str, name: str | None = "n") -> InventoryChange:

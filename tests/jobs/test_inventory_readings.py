@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from afoot.inventory.graph import Graph
 from afoot.telemetry.rows import InventoryChange
 from jobs.findings.inventory import SNAPSHOT, InventoryLog
 from jobs.findings.render import RECORD_SEPARATOR, SEPARATOR
+from tests.jobs.state import State
 
 START_MS = 1_780_000_000_000
-
-
-class State(dict[str, Any]):
-    """A map as Flink's broadcast state answers, as far as the log asks."""
-
-    def put(self, name: str, value: Any) -> None:
-        self[name] = value
 
 
 def poll(at_ms: int, *ids: str) -> list[InventoryChange]:

@@ -13,6 +13,7 @@ from afoot.inventory.graph import Graph
 from afoot.telemetry.rows import InventoryChange
 from jobs.findings.inventory import InventoryLog
 from jobs.findings.render import RECORD_SEPARATOR, SEPARATOR
+from tests.jobs.state import State
 
 IDS = ("pod:a", "pod:b", "pod:c")
 TABLES = ("entity", "schedule")
@@ -45,13 +46,6 @@ _acts = st.one_of(
 )
 _many = st.lists(_acts, min_size=1, max_size=14)
 _cuts = st.lists(st.integers(1, 5), min_size=1, max_size=6)
-
-
-class State(dict[str, Any]):
-    """A map as Flink's broadcast state answers, as far as the log asks."""
-
-    def put(self, name: str, value: Any) -> None:
-        self[name] = value
 
 
 def row(table: str, one: str) -> dict[str, Any]:
