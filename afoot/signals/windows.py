@@ -56,7 +56,7 @@ class PlacedSignals(NamedTuple):
     settings.all_signals an entity in no scope is a "chain" row without victim.
 
     payload: JSON {"entity", "component", "type", "affected", "signals": [reading]}; a reading is an array of what
-    READING names, its pointers arrays of topic, partition, first and last offset: names were half of what crossed.
+    READING names, its pointers arrays of topic, partition, first and last offset: names were two fifths of it.
     expected, spread and score are null without enough history; "history" counts the windows that there were. A signal
     that is missing in the window is not in the list. Numbers have 9 significant digits.
     """
