@@ -60,6 +60,7 @@ class Outcome(NamedTuple):
     value: Floats
     source: Ints  # row of the chosen source, -1 for none
     link_used: Bools
+    due: Bools  # by plan row: missing, though series of its source that speak steadily have spoken lately
 
 
 def links(
@@ -155,9 +156,10 @@ class Plan:
                 self._whole_terms[side] = True
                 self.quantiles.append(Quantile(side, start, stop, self._bounds[start:stop], source.quantile))
 
-    def work(self, offers: Floats, expected: Bools, recent: Bools) -> Outcome:
+    def work(self, offers: Floats, expected: Bools, recent: Bools, steady: Bools) -> Outcome:
         """The window's signals. By series row: `offers` (4, n), NaN for missing; `expected`: a sum without it would be
-        wrong; `recent`: it had data lately, so its source is not given up for another."""
+        wrong; `recent`: it had data lately, so its source is not given up for another; `steady`: it speaks in each
+        window while it lives."""
         value = offers[self._offer, self.row] * self._factor
         value[value < self._least] = np.nan
         present = ~np.isnan(value)
@@ -200,7 +202,10 @@ class Plan:
             & (chosen_spelling[self._spelling_term[self._link_spelling]] == self._link_spelling)
             & (chosen_source[self.link_signal] == self.link_source)
         )
-        return Outcome(signals, chosen_source, used)
+        due = np.zeros(len(signals), np.bool_)
+        silent = steady[self.row] & recent[self.row] & ~present & (chosen_source[self.link_signal] == self.link_source)
+        due[self.link_signal[silent]] = True
+        return Outcome(signals, chosen_source, used, due & np.isnan(signals))
 
 
 def of_buckets(bounds: Sequence[float], counts: Sequence[float], quantile: float) -> float:

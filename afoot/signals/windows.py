@@ -58,7 +58,8 @@ class PlacedSignals(NamedTuple):
     payload: JSON {"entity", "component", "type", "affected", "signals": [reading]}; a reading is an array of what
     READING names, its pointers arrays of topic, partition, first and last offset: names were two fifths of it.
     expected, spread and score are null without enough history; "history" counts the windows that there were. A signal
-    that is missing in the window is not in the list. Numbers have 9 significant digits.
+    that is missing in the window is not in the list; with I/O, "missing" names those that had to be there, as a sum
+    without them is none. Numbers have 9 significant digits.
     """
 
     role: str
@@ -232,10 +233,15 @@ def _expected_now(state: ShardState, seen_before: Ints, start_ms: int, settings:
 
     A new series is not: what it stood at before is nobody's. Nor is an event or delta, which need not come each window.
     """
-    steady = (state.mode == GAUGE) | (state.mode == CUMULATIVE)
     back = (state.seen_ms == start_ms) & (seen_before != NEVER)
-    needed: Bools = steady & ((seen_before == start_ms - settings.window_ms) | back)
+    needed: Bools = _steady(state) & ((seen_before == start_ms - settings.window_ms) | back)
     return needed
+
+
+def _steady(state: ShardState) -> Bools:
+    """Series that speak in each window while they live; events and deltas need not."""
+    steady: Bools = (state.mode == GAUGE) | (state.mode == CUMULATIVE)
+    return steady
 
 
 def _make_plan(
@@ -345,15 +351,16 @@ def _place(
     placed: list[PlacedSignals] = []
     if plan.signals:
         recent = state.seen_ms >= start_ms - settings.family_hold_ms
-        outcome = plan.work(offers, expected_series, recent)
+        outcome = plan.work(offers, expected_series, recent, _steady(state))
         there = np.flatnonzero(~np.isnan(outcome.value))
         books.signals = len(there)
         expected = history.expect(made.key_of[there], outcome.value[there], made.floor[there])
         recorded[made.key_of[there]] = outcome.value[there]
         state.key_seen_ms[made.key_of[there]] = start_ms
-        if made.heard and len(there):
+        if made.heard and (len(there) or outcome.due.any()):
             spoken = _speak(made, plan, outcome, there, expected, _pointers(made, plan, outcome, samples, rows))
-            placed = [row for heard in made.heard for row in _written(heard, spoken, plan, settings)]
+            due = set(np.flatnonzero(outcome.due & made.is_heard).tolist())
+            placed = [row for heard in made.heard for row in _written(heard, spoken, due, plan, settings)]
     history.record(recorded)
     return placed
 
@@ -394,7 +401,9 @@ def _speak(
     return spoken
 
 
-def _written(heard: Heard, spoken: dict[int, list[Any]], plan: Plan, settings: Settings) -> Iterator[PlacedSignals]:
+def _written(
+    heard: Heard, spoken: dict[int, list[Any]], due: AbstractSet[int], plan: Plan, settings: Settings
+) -> Iterator[PlacedSignals]:
     payload, told = "", None
     affected = heard.is_victim and any(
         row in spoken and suffers(plan.signals[row][1], spoken[row], settings)
@@ -405,7 +414,11 @@ def _written(heard: Heard, spoken: dict[int, list[Any]], plan: Plan, settings: S
         if rows is not told:
             told = rows
             signals = [spoken[row] for row in rows if row in spoken]
-            payload = orjson.dumps({**heard.head, "affected": affected, "signals": signals}).decode() if signals else ""
+            said = {**heard.head, "affected": affected, "signals": signals}
+            missing = [plan.signals[row][1].name for row in rows if row in due] if role == "io" else []
+            if missing:
+                said["missing"] = missing
+            payload = orjson.dumps(said).decode() if signals or missing else ""
         if payload:
             yield PlacedSignals(role, victim, volume, heard.entity, payload)
 

@@ -69,6 +69,7 @@ class Heard(NamedTuple):
     type: str
     affected: bool
     readings: Mapping[str, Reading]
+    missing: frozenset[str] = frozenset()  # I/O signals that had to be there: a sum without them is none
 
 
 class VictimInput(NamedTuple):
@@ -127,7 +128,10 @@ def merge(into: dict[str, Heard], payloads: Sequence[Mapping[str, Any]] | None) 
             other = readings.get(signal)
             if other is None or _preference(reading) < _preference(other):
                 readings[signal] = reading
-        into[found.entity] = known._replace(affected=known.affected or found.affected, readings=readings)
+        missing = (known.missing | found.missing) - readings.keys()
+        into[found.entity] = known._replace(
+            affected=known.affected or found.affected, readings=readings, missing=missing
+        )
 
 
 def _preference(reading: Reading) -> tuple[int, str, float]:
@@ -142,6 +146,7 @@ def heard(payload: Mapping[str, Any]) -> Heard:
         payload.get("type") or "",
         bool(payload.get("affected")),
         Readings(payload["signals"]),
+        frozenset(payload.get("missing", ())),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -20,6 +20,7 @@ MEASURES: dict[str, tuple[tuple[str, ...], ...]] = {
 UNITS = {"operations": "{op}/s", "bytes": "By/s"}
 QUEUE = "queue"
 NO_SIGNAL, NO_HISTORY = "no signal", "not enough history"
+NO_PART = "a part of its I/O is missing"
 
 
 class Io(NamedTuple):
@@ -86,14 +87,16 @@ class VolumeWindow(NamedTuple):
         return self._replace(tenants=kept)
 
 
-def io_of(readings: Mapping[str, Reading]) -> tuple[dict[str, Io], str]:
-    """I/O by measure, and why there is none if there is none."""
+def io_of(readings: Mapping[str, Reading], missing: Collection[str] = ()) -> tuple[dict[str, Io], str]:
+    """I/O by measure, and why there is none if there is none; `missing` are signals that had to be there."""
     found: dict[str, Io] = {}
     why = NO_SIGNAL
     for measure, choices in MEASURES.items():
         for names in choices:
             parts = [readings[name] for name in names if name in readings]
-            if parts:
+            if parts and any(name in missing for name in names):
+                why = NO_PART  # reads alone are not what was read and written
+            elif parts:
                 expectations = [part.expected for part in parts if part.expected is not None]
                 if len(expectations) < len(parts):
                     why = NO_HISTORY
@@ -113,7 +116,7 @@ def volume_window(
 ) -> VolumeWindow:
     """A volume's window from its signals and those of its tenants; who is no tenant as of the window is not heard."""
     itself = io.get(volume)
-    measures = io_of(itself.readings)[0] if itself else {}
+    measures = io_of(itself.readings, itself.missing)[0] if itself else {}
     strain = [itself.readings[name] for name in rules.strain if name in itself.readings] if itself else []
     judged = [_at_load(reading, measures.get("operations")) for reading in strain if reading.expected is not None]
     raised = rules.raised
@@ -125,7 +128,7 @@ def volume_window(
     missing: dict[str, str] = {}
     for tenant in tenants:
         signals = io.get(tenant.entity)
-        found, why = io_of(signals.readings) if signals else ({}, NO_SIGNAL)
+        found, why = io_of(signals.readings, signals.missing) if signals else ({}, NO_SIGNAL)
         if not found or signals is None:
             missing[tenant.entity] = why
             continue

@@ -610,6 +610,30 @@ def test_a_payload_says_who_and_what() -> None:
     ]
 
 
+def test_io_that_had_to_be_there_is_named() -> None:
+    reads, writes = "node_disk_reads_completed_total", "node_disk_writes_completed_total"
+    labels = {"instance": "backup:9100", "device": "sda"}
+    rows = [
+        point(name, labels, second, 10 * second, "cumulative")
+        for name in (reads, writes)
+        for second in range(0, 60 * 6 + 1, 15)
+        if name == reads or not 60 < second < 240
+    ]
+    rows += [
+        point("qos_ops", {"host": "backup"}, second, 5) for second in range(5, 60 * 15, 10) if not 60 <= second < 120
+    ]
+    placed = Run(Settings()).windows(range(15), rows)
+    told = [{json.loads(p.payload)["entity"]: json.loads(p.payload) for p in window} for window in placed]
+    found = [
+        ([s[0] for s in window["vm:backup"]["signals"]], window["vm:backup"].get("missing", [])) for window in told
+    ]
+    assert found[0] == (["read_ops", "total_ops", "write_ops"], [])
+    assert found[1] == (["read_ops"], ["total_ops", "write_ops"])
+    assert found[2] == (["read_ops", "total_ops"], ["write_ops"])
+    assert found[5] == (["read_ops", "total_ops", "write_ops"], [])
+    assert found[7] == (["total_ops"], ["read_ops", "write_ops"])  # both fell silent
+
+
 @pytest.mark.parametrize(
     ("usual", "now", "affected"),
     [

@@ -11,6 +11,7 @@ from afoot.verdicts.inputs import Heard, Reading
 from afoot.verdicts.rules import shipped_rules
 from afoot.verdicts.shares import (
     NO_HISTORY,
+    NO_PART,
     NO_SIGNAL,
     Pressure,
     VolumeWindow,
@@ -176,6 +177,45 @@ def test_reads_and_writes_are_added_up() -> None:
     found = divide(summed(volume_window(0, 60_000, VOLUME, heard, TENANTS, RULES)))
     assert found is not None and found.tenants[0].signal == "total_ops"
     assert found.tenants[0].share == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("spoken", "missing", "measures", "why"),
+    [
+        (["total_ops"], [], ["operations"], None),
+        (["write_ops"], [], ["operations"], None),  # an agent that tells of writes alone
+        (["read_ops"], ["write_ops"], [], NO_PART),
+        (["read_ops"], ["total_ops", "write_ops"], [], NO_PART),
+        (["read_ops", "write_ops"], ["total_ops"], ["operations"], None),
+        (["read_ops", "write_bytes"], ["write_ops"], ["bytes"], None),
+        ([], ["read_ops", "write_ops"], [], NO_SIGNAL),
+    ],
+)
+def test_reads_alone_are_not_what_was_read_and_written(
+    spoken: list[str], missing: list[str], measures: list[str], why: str | None
+) -> None:
+    told = Heard("vm:a", "", "vm", False, {s: reading(s, 500, 20) for s in spoken}, frozenset(missing))
+    found = volume_window(0, 60_000, VOLUME, {"vm:a": told, VOLUME: told._replace(entity=VOLUME)}, TENANTS, RULES)
+    assert [name for tenant in found.tenants for name in tenant.measures] == measures
+    assert found.missing.get("vm:a") == why
+    assert list(found.measures) == measures
+
+
+def test_who_is_heard_in_part_has_the_share_of_the_rest() -> None:
+    """Its writes are missing in one of three windows: what it reads is not all that it did there."""
+    whole = {VOLUME: reading("total_ops", 1760, 800)}
+    windows = []
+    for lost in (False, True, False):
+        names = ["read_ops"] if lost else ["read_ops", "write_ops"]
+        readings = {name: reading(name, 30 if name == "read_ops" else 970, 20) for name in names}
+        heard = {
+            "vm:a": Heard("vm:a", "", "vm", False, readings, frozenset({"write_ops"} if lost else ())),
+            VOLUME: Heard(VOLUME, "", "volume", False, {"total_ops": whole[VOLUME]}),
+        }
+        windows.append(volume_window(0, 60_000, VOLUME, heard, TENANTS, RULES))
+    found = divide(summed(*windows))
+    assert found is not None
+    assert [(share.entity, share.share) for share in found.tenants] == [("vm:a", pytest.approx(1.0))]
 
 
 def test_a_silent_volume_leaves_its_tenants() -> None:
