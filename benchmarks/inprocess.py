@@ -207,7 +207,7 @@ class _Judge:
 
 
 def joined(placed: Iterable[PlacedSignals]) -> str:
-    """Step 6: the signals of a window as sql/05_joins.sql puts them together."""
+    """Step 6: the signals of a window as sql/06_joins.sql puts them together."""
     lag: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))  # victim, volume
     by_role: dict[str, dict[str, list[str]]] = {role: defaultdict(list) for role in ("chain", "flow", "io")}
     volumes = {""}  # a window that was evaluated always has its group of victims without a volume

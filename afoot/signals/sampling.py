@@ -36,13 +36,13 @@ NEVER = -(1 << 62)  # no window, and before all
 
 
 class Frame(NamedTuple):
-    """What a message contributes, one frame a shard and window, or a reason to keep or count.
+    """What messages contribute, one frame a topic, shard and window, or a reason to keep or count one.
 
-    kind: "samples" (body: a block, see blocks.py), "change" (body: JSON array of inventory changes), "unasked" (body:
-    JSON object, points by metric name; also for a message without rows), "refused" (reason; the body is empty) or
-    "dead" (the whole message is unreadable, reason). `window_ms` is the start of a samples frame's window, else of the
-    window of the record's time. Each message has `messages` 1 in its first frame and 0 in others; its `points` add up
-    to its rows, refused ones included.
+    kind: "samples" (body: a block, see blocks.py), "unsure" (one that may be late: of one message, which must be at
+    hand if it is), "change" (body: JSON array of inventory changes), "unasked" (body: JSON object, points by metric
+    name; also for a message without rows), "refused" (reason; the body is empty) or "dead" (the whole message is
+    unreadable, reason). `window_ms` is the start of a block's window, else of the window of the record's time. Each
+    message counts once, in the `messages` of one frame; `points` add up to the rows, refused ones included.
     """
 
     kind: str
@@ -109,7 +109,7 @@ class Sampler:
     def batch(
         self, pairs: Sequence[tuple[Message, Decoded]], passed_ms: Sequence[float] | None = None
     ) -> list[list[Frame]]:
-        """The frames of each message. Many small messages cost less together than one by one.
+        """The frames of each message; those of a topic's blocks are with its first one.
 
         `passed_ms` says by message which of its windows may be late: those that end by this event time. None are if it
         is left out.
@@ -119,14 +119,14 @@ class Sampler:
         gathered = _Gathered()
         found: list[list[Frame]] = []
         for number, (message, decoded) in enumerate(pairs):
-            found.append(self._take(number, message, decoded, gathered))
+            frames = self._take(number, message, decoded, gathered)
+            found.append([frames[0]._replace(messages=1), *frames[1:]] if frames else [])
+        told = np.array([bool(frames) for frames in found], np.bool_)
         if gathered.index or gathered.columns:
-            self._blocks(pairs, passed_ms or [-math.inf] * len(pairs), gathered, found)
-        return [
-            [frame._replace(messages=1) if place == 0 else frame for place, frame in enumerate(frames)]
-            or [Frame("unasked", NOWHERE, self._window(message), 1, 0, "no rows", "{}")]
-            for frames, (message, _) in zip(found, pairs, strict=True)
-        ]
+            self._blocks(pairs, passed_ms or [-math.inf] * len(pairs), gathered, found, told)
+        for number in np.flatnonzero(~told).tolist():
+            found[number].insert(0, Frame("unasked", NOWHERE, self._window(pairs[number][0]), 1, 0, "no rows", "{}"))
+        return found
 
     def _window(self, message: Message) -> int:
         return message.timestamp_ms // self.window_ms * self.window_ms
@@ -387,15 +387,17 @@ class Sampler:
         passed_ms: Sequence[float],
         gathered: _Gathered,
         found: list[list[Frame]],
+        told: Bools,
     ) -> None:
-        """Cut what was gathered into blocks by message, window and shard."""
+        """Cut what was gathered into blocks: by topic, window and shard, but by message where it may be late.
+
+        `told` says by message whether a frame counts it.
+        """
         columns = gathered.columns
         index: Ints = np.concatenate([np.array(gathered.index, np.int64), *(found for _, found, _, _ in columns)])
         times: Ints = np.concatenate([np.array(gathered.times, np.int64), *(found for _, _, found, _ in columns)])
         slots: Ints = np.concatenate([np.array(gathered.slots, np.int64), *(found for _, _, found, _ in columns)])
         values = np.concatenate([np.array(gathered.values, np.float64), *(found for _, _, _, found in columns)])
-        window = times // (self.window_ms * NS)
-        shard = self._shard[index]
         ends = np.array(gathered.ends, np.int64)
         message = np.concatenate(
             [
@@ -405,40 +407,49 @@ class Sampler:
         ).astype(np.int64)
         weight = np.ones(len(index), np.int64)
         weight[gathered.derived] = 0
-        first = int(window.min())
-        place = (message * (int(window.max()) - first + 1) + window - first) * self.shards + shard
-        order = np.argsort(place, kind="stable")  # samples of a block keep their order in the message
-        index, window, place = index[order], window[order], place[order]
-        words = np.empty((len(index), 3), np.int64)
-        words[:, 0] = self._ids[index]
-        words[:, 1] = slots[order]
-        words[:, 2] = values[order].view(np.int64)
-        text = blocks.encode_records(words)
-        starts = np.append(0, np.flatnonzero(place[1:] != place[:-1]) + 1)
-        stops = np.append(starts[1:], len(index))
-        message = message[order]
-        numbers = message[starts].tolist()
-        heads = np.empty((len(starts), 3), np.int64)
-        heads[:, 0] = [pairs[number][0].partition for number in numbers]
-        heads[:, 1] = [pairs[number][0].offset for number in numbers]
-        heads[:, 2] = stops - starts
-        head_text = blocks.encode_records(heads)
-        window *= self.window_ms
-        definitions = self._to_define(index, window, window + self.window_ms > np.array(passed_ms)[message], starts)
-        chars = blocks.RECORD_CHARS
-        of_blocks = (
-            numbers,
-            (starts * chars).tolist(),
-            (stops * chars).tolist(),
+        window = times // (self.window_ms * NS)
+        certain = (window + 1) * self.window_ms > np.array(passed_ms)[message]
+        home: dict[str, int] = {}  # the first message of a topic, which its blocks go with
+        first = np.array([home.setdefault(pair[0].topic, number) for number, pair in enumerate(pairs)], np.int64)
+        owner = np.where(certain, 2 * first[message], 2 * message + 1)
+        earliest = int(window.min())
+        place = (owner * (int(window.max()) - earliest + 1) + window - earliest) * self.shards + self._shard[index]
+        order = np.argsort(place * len(pairs) + message, kind="stable")  # samples keep their order in the message
+        index, window, place, message, weight = (a[order] for a in (index, window, place, message, weight))
+        slots, values, certain = slots[order], values[order], certain[order]
+        ids, window = self._ids[index], window * self.window_ms
+        new_block = np.append(True, place[1:] != place[:-1])
+        starts = np.flatnonzero(new_block)
+        definitions = self._to_define(index, window, certain, starts)
+        # A run is what a message has in a block.
+        runs = np.flatnonzero(new_block | np.append(True, message[1:] != message[:-1]))
+        numbers = message[runs]
+        partitions = np.array([pair[0].partition for pair in pairs], np.int64)[numbers]
+        offsets = np.array([pair[0].offset for pair in pairs], np.int64)[numbers]
+        counts = np.diff(np.append(runs, len(index)))
+        run = np.searchsorted(runs, starts)
+        of_blocks = zip(
+            starts.tolist(),
+            np.append(starts[1:], len(index)).tolist(),
+            run.tolist(),
+            np.append(run[1:], len(runs)).tolist(),
             self._shard[index[starts]].tolist(),
             window[starts].tolist(),
-            np.add.reduceat(weight[order], starts).tolist(),
+            np.add.reduceat(weight, starts).tolist(),
+            certain[starts].tolist(),
+            strict=True,
         )
-        for at, (number, begin, end, where, start_ms, points) in enumerate(zip(*of_blocks, strict=True)):
-            body = blocks.prefix(pairs[number][0].topic) + head_text[at * chars : (at + 1) * chars] + text[begin:end]
-            if at in definitions:
-                body += "".join(definitions[at])
-            found[number].append(Frame("samples", where, start_ms, 0, points, "", body))
+        packer = blocks.Packer()
+        for at, (begin, end, run_begin, run_end, shard, start_ms, points, sure) in enumerate(of_blocks):
+            of_block, own = slice(begin, end), slice(run_begin, run_end)
+            topic = pairs[numbers[run_begin]][0].topic
+            messages = (partitions[own], offsets[own], counts[own])
+            defined = definitions.get(at, ())
+            body = packer.pack(topic, messages, ids[of_block], slots[of_block], values[of_block], defined)
+            untold = int(np.count_nonzero(~told[numbers[own]]))
+            told[numbers[own]] = True
+            kind, owner_of = ("samples", home[topic]) if sure else ("unsure", int(numbers[run_begin]))
+            found[owner_of].append(Frame(kind, shard, start_ms, untold, points, "", body))
 
     def _to_define(self, index: Ints, window: Ints, certain: Bools, starts: Ints) -> dict[int, list[str]]:
         """The definitions that blocks have to carry, by the block's place: of series not defined lately.

@@ -31,7 +31,7 @@ class Unique(NamedTuple):
     series: Ints  # id
     time_ns: Ints
     value: Floats
-    block: Ints
+    message: Ints
     samples: Samples
     dropped: Ints  # series ids of duplicates
 
@@ -40,7 +40,7 @@ class Heard(NamedTuple):
     """An entity that is heard: where, and by which rows of the plan."""
 
     entity: str
-    head: dict[str, Any]
+    head: str  # how its payloads begin
     is_victim: bool
     places: list[tuple[str, str | None, str | None, list[int]]]  # role, victim, volume, rows of the plan
 

@@ -31,6 +31,8 @@ from afoot.signals.shard import NEVER, Heard, Made, ShardState, Unique
 from afoot.telemetry.rows import Labels
 
 NS = 1_000_000  # in a millisecond
+MAX_POWER = 22
+POWERS = np.array([float(f"1e{power}") for power in range(MAX_POWER + 1)])
 SWEEP = 16  # windows from one look for forgotten series to the next
 
 
@@ -133,13 +135,13 @@ def learn(state: ShardState, window_start_ms: int, bodies: str) -> None:
 
 
 def _once(samples: Samples) -> Unique:
-    """Each series and time once: of several the one of the highest topic, partition, offset and place in the block."""
-    order = np.lexsort((samples.block, samples.time_ns, samples.series))
+    """Each series and time once: of several the one of the highest topic, partition, offset and place in it."""
+    order = np.lexsort((samples.message, samples.time_ns, samples.series))
     series, time_ns = samples.series[order], samples.time_ns[order]
     last = np.ones(len(order), np.bool_)
     last[:-1] = (series[1:] != series[:-1]) | (time_ns[1:] != time_ns[:-1])
     kept = order[last]
-    return Unique(series[last], time_ns[last], samples.value[kept], samples.block[kept], samples, series[~last])
+    return Unique(series[last], time_ns[last], samples.value[kept], samples.message[kept], samples, series[~last])
 
 
 def _define(state: ShardState, made: Made, samples: Unique, closing: Unique) -> None:
@@ -329,7 +331,7 @@ def _heard(plan: Plan, graph: Inventory, settings: Settings, at_ms: int) -> Iter
                 "component": known.component if known is not None else source.component,
                 "type": known.type if known is not None else entity.partition(":")[0],
             }
-            yield Heard(entity, head, is_victim, places)
+            yield Heard(entity, orjson.dumps(head).decode().removesuffix("}") + ",", is_victim, places)
         start = stop
 
 
@@ -368,42 +370,25 @@ def _place(
 def _speak(
     made: Made, plan: Plan, outcome: Outcome, there: Ints, expected: Expected, pointers: dict[int, list[list[Any]]]
 ) -> dict[int, list[Any]]:
-    """The reading of each signal that is heard and has a value, by its row in the plan."""
-    values, levels, spreads = outcome.value[there], expected.value, expected.spread
+    """The reading of each signal that is heard and has a value, by its row in the plan; NaN is null in JSON."""
+    picked = np.flatnonzero(made.is_heard[there])
+    rows = there[picked]
+    values, levels, spreads = outcome.value[rows], expected.value[picked], expected.spread[picked]
     with np.errstate(over="ignore", invalid="ignore"):
         scores = (values - levels) / spreads
-    spoken = {}
-    picked = np.flatnonzero(made.is_heard[there])
-    for row, value, level, spread, score, windows, source_row in zip(
-        there[picked].tolist(),
-        values[picked].tolist(),
-        levels[picked].tolist(),
-        spreads[picked].tolist(),
-        scores[picked].tolist(),
-        expected.windows[picked].tolist(),
-        outcome.source[there[picked]].tolist(),
-        strict=True,
-    ):
-        source = plan.sources[source_row]
-        has_level = level == level
-        spoken[row] = [
-            source.signal,
-            source.unit,
-            rounded(value),
-            rounded(level) if has_level else None,
-            rounded(spread) if has_level else None,
-            rounded(score) if has_level else None,
-            windows,
-            source.family,
-            source.rank,
-            pointers.get(row, []),
-        ]
-    return spoken
+    numbers = rounded(np.stack([values, levels, spreads, scores])).tolist()
+    windows = expected.windows[picked].tolist()
+    sources = [plan.sources[source] for source in outcome.source[rows].tolist()]
+    return {
+        row: [source.signal, source.unit, *said, source.family, source.rank, pointers.get(row, [])]
+        for row, source, *said in zip(rows.tolist(), sources, *numbers, windows, strict=True)
+    }
 
 
 def _written(
     heard: Heard, spoken: dict[int, list[Any]], due: AbstractSet[int], plan: Plan, settings: Settings
-) -> Iterator[PlacedSignals]:
+) -> list[PlacedSignals]:
+    placed: list[PlacedSignals] = []
     payload, told = "", None
     affected = heard.is_victim and any(
         row in spoken and suffers(plan.signals[row][1], spoken[row], settings)
@@ -414,19 +399,22 @@ def _written(
         if rows is not told:
             told = rows
             signals = [spoken[row] for row in rows if row in spoken]
-            said = {**heard.head, "affected": affected, "signals": signals}
-            missing = [plan.signals[row][1].name for row in rows if row in due] if role == "io" else []
-            if missing:
-                said["missing"] = missing
-            payload = orjson.dumps(said).decode() if signals or missing else ""
+            missing = [plan.signals[row][1].name for row in rows if row in due] if due and role == "io" else []
+            payload = ""
+            if signals or missing:
+                said = f'"signals":{orjson.dumps(signals).decode()}'
+                if missing:
+                    said += f',"missing":{orjson.dumps(missing).decode()}'
+                payload = f'{heard.head}"affected":{"true" if affected else "false"},{said}}}'
         if payload:
-            yield PlacedSignals(role, victim, volume, heard.entity, payload)
+            placed.append(PlacedSignals(role, victim, volume, heard.entity, payload))
+    return placed
 
 
 def suffers(signal: Signal, reading: Sequence[Any], settings: Settings) -> bool:
     """Whether a victim's signal shows that it suffers: by the effect settings, and never without an expectation."""
-    value, expected = reading[2:4]
-    if signal.role not in ("lag", "latency") or expected is None:
+    value, expected = reading[2:4]  # NaN without enough history: no comparison holds
+    if signal.role not in ("lag", "latency"):
         return False
     margin = settings.effect_margin_s if signal.role == "lag" else 0.0
     return bool(value > settings.effect_factor * expected and value > expected + margin)
@@ -439,13 +427,13 @@ def _pointers(made: Made, plan: Plan, outcome: Outcome, samples: Unique, rows: _
         return {}
     source = samples.samples
     new = (source.topic[1:] != source.topic[:-1]) | (source.partition[1:] != source.partition[:-1])
-    partition_of_block = np.cumsum(np.append(0, new))
-    first_block = np.flatnonzero(np.append(True, new))
-    block = samples.block[rows.kept]
-    partition = partition_of_block[block]
+    partition_of = np.cumsum(np.append(0, new))
+    firsts = np.flatnonzero(np.append(True, new))
+    message = samples.message[rows.kept]
+    partition = partition_of[message]
     # Ranges a (series, partition), then a (signal, partition).
     order = np.lexsort((partition, rows.sample))
-    row, partition, offset = rows.sample[order], partition[order], source.offset[block[order]]
+    row, partition, offset = rows.sample[order], partition[order], source.offset[message[order]]
     starts = np.flatnonzero(np.append(True, (row[1:] != row[:-1]) | (partition[1:] != partition[:-1])))
     low, high = np.minimum.reduceat(offset, starts), np.maximum.reduceat(offset, starts)
     row, partition = row[starts], partition[starts]
@@ -461,8 +449,8 @@ def _pointers(made: Made, plan: Plan, outcome: Outcome, samples: Unique, rows: _
         return {}
     low, high = np.minimum.reduceat(low[ranges], starts), np.maximum.reduceat(high[ranges], starts)
     found: dict[int, list[list[Any]]] = {}
-    topics = [source.topics[topic] for topic in source.topic[first_block].tolist()]
-    numbers = source.partition[first_block].tolist()
+    topics = [source.topics[topic] for topic in source.topic[firsts].tolist()]
+    numbers = source.partition[firsts].tolist()
     for at, which, first, last in zip(
         signal[starts].tolist(), partition[starts].tolist(), low.tolist(), high.tolist(), strict=True
     ):
@@ -470,6 +458,15 @@ def _pointers(made: Made, plan: Plan, outcome: Outcome, samples: Unique, rows: _
     return found
 
 
-def rounded(value: float) -> float:
-    """`value` to 9 significant digits, as stored numbers are."""
-    return float(f"{value:.9g}")
+def rounded(values: Floats) -> Floats:
+    """`values`, of any shape, to 9 significant digits, as stored numbers are; NaN and infinities stay."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        places = 8 - np.floor(np.log10(np.abs(values)))
+        # Powers of ten up to MAX_POWER are floats, so that the result is the float that the digits mean.
+        usual = np.abs(places) <= MAX_POWER
+        power = POWERS[np.where(usual, np.abs(places), 0).astype(np.int64)]
+        digits = np.where(places < 0, np.rint(values / power) * power, np.rint(values * power) / power)
+    found: Floats = np.where(usual, digits, values)
+    odd = np.flatnonzero(~usual & np.isfinite(values) & (values != 0))
+    found.flat[odd] = [float(f"{value:.9g}") for value in values.flat[odd]]
+    return found

@@ -20,9 +20,8 @@ from afoot.telemetry.rows import Decoded, MetricPoint, Points
 LEAST = 16  # points: below it a shape costs more than it saves
 NUMBER = rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"  # as JSON has them
 TIME_NS = rb"[1-9][0-9]{0,18}"
-_TRIED = 256  # messages after which shapes are given up where few are known ...
-_KNOWN = 4  # ... less than one in so many ...
-_AGAIN = 64  # ... but for one message in so many, as senders may change
+_STRETCH = 16_384  # messages, after which shapes are given up if not half of these had a known one ...
+_REST = 31  # ... for so many stretches, as senders may change
 _TRIAL_NS = 1_700_000_000_000_000_000
 _OVERHEAD = 70  # bytes of a piece beside its own, about
 
@@ -32,6 +31,9 @@ Heads = tuple[MetricPoint, ...]
 
 class TextShapes:
     """The shapes of one topic's messages in a text format; what it remembers is bounded by limits.CACHE_BYTES.
+
+    No more are learnt when that is full, so that a part of many senders' messages is known; it starts anew where that
+    part has become small.
 
     `point` finds a point's numbers by four groups: what is before its time, the time, what is between, and the value.
     `read` is the format's decoder of a message's bytes.
@@ -43,13 +45,16 @@ class TextShapes:
         self._heads: dict[Shape, Heads | None] = {}
         self._seen: set[int] = set()  # hashes of the shapes that came once
         self._bytes = 0
-        self._met = self._known = 0
+        self._met = self._known = self._rest = 0
 
     def decode(self, value: bytes) -> Decoded:
         """The points of a message: from its numbers, or by its format's decoder."""
-        self._met += 1
-        if self._met > _TRIED and self._known * _KNOWN < self._met and self._met % _AGAIN:
+        if self._met == _STRETCH:
+            self._look_back()
+        if self._rest:
+            self._rest -= 1
             return self._read(value)
+        self._met += 1
         parts = self._split(value)
         if len(parts) < 5 * LEAST:
             return self._read(value)
@@ -60,9 +65,20 @@ class TextShapes:
             points = _points(heads, parts[2::5], parts[4::5])
             if points is not None:
                 return Decoded(points, [])
-        elif shape not in self._heads:
+        elif shape not in self._heads and self._bytes < limits.CACHE_BYTES:
             self._meet(shape, parts)
         return self._read(value)
+
+    def _look_back(self) -> None:
+        """A stretch is over: go on, or start anew, or leave it for a while."""
+        if self._known * 2 < self._met:
+            if self._bytes >= limits.CACHE_BYTES:
+                self._heads.clear()
+                self._seen.clear()
+                self._bytes = 0
+            else:
+                self._rest = _REST * _STRETCH
+        self._met = self._known = 0
 
     def _meet(self, shape: Shape, parts: list[bytes]) -> None:
         """Remember a shape; what its messages hold once it comes again, as most never do where each is unlike."""
@@ -73,10 +89,6 @@ class TextShapes:
         else:
             self._heads[shape] = self._try(parts)
             self._bytes += sum(map(len, shape)) + _OVERHEAD * len(shape)
-        if self._bytes > limits.CACHE_BYTES:
-            self._heads.clear()
-            self._seen.clear()
-            self._bytes = 0
 
     def _try(self, parts: list[bytes]) -> Heads | None:
         """The series of a shape; None where a number is not the time or the value of the row at its place."""

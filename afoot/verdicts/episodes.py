@@ -11,7 +11,7 @@ from afoot.inventory.placement import Chain
 from afoot.verdicts.inputs import Heard, Reading
 from afoot.verdicts.rules import Hearing, Rules
 from afoot.verdicts.shares import Pressure, VolumeWindow, pressure
-from afoot.verdicts.tally import Pointers, Tally, is_up, score_of, spread_of
+from afoot.verdicts.tally import Tally, is_up, score_of, spread_of
 
 READY, DESIRED = "ready_members", "desired_members"
 
@@ -69,17 +69,13 @@ def _sum(signal: str, parts: list[Heard]) -> Reading | None:
     judged = [reading for reading in readings if reading.expected is not None]
     if not readings:
         return None
-    pointers = Pointers()
-    for reading in readings:
-        pointers.add(reading.pointers)
+    pointers = [pointer for reading in readings for pointer in reading.pointers]
     value = sum(reading.value for reading in judged or readings)
     if not judged:
-        return Reading(signal, readings[0].unit, value, None, None, None, pointers.listed())
+        return Reading(signal, readings[0].unit, value, None, None, None, pointers)
     expected = sum(reading.expected or 0.0 for reading in judged)
     spread = sum(spread_of(reading) ** 2 for reading in judged) ** 0.5
-    return Reading(
-        signal, readings[0].unit, value, expected, spread, score_of(value, expected, spread), pointers.listed()
-    )
+    return Reading(signal, readings[0].unit, value, expected, spread, score_of(value, expected, spread), pointers)
 
 
 def risen(entity: Heard, hearing: Hearing, rules: Rules) -> Reading | None:

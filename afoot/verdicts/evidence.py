@@ -11,7 +11,7 @@ from afoot.verdicts.inputs import Heard, Reading
 from afoot.verdicts.records import Evidence, Ruling, percent, quantity, rounded
 from afoot.verdicts.rules import MINUTE_MS, Hearing, Rules
 from afoot.verdicts.shares import UNITS, Share, Shares, unit_of
-from afoot.verdicts.tally import Tally, is_up
+from afoot.verdicts.tally import Tally, is_up, listed
 from afoot.verdicts.verdict import Storage, Verdict
 
 ALWAYS_HEARD = ("ingress", "ingestion/deployment", "topic", "broker")  # silent ones of these are unknown, not left out
@@ -70,7 +70,7 @@ def rows(
                 start,
                 end,
                 as_of,
-                reading.pointers if reading else (),
+                listed(reading.pointers) if reading else (),
             ),
         )
     return list(found.values())

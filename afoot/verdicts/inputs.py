@@ -19,6 +19,9 @@ class Pointer(NamedTuple):
     last_offset: int
 
 
+Range = Sequence[Any]  # a Pointer, or the array of JSON that means one
+
+
 class Reading(NamedTuple):
     """A signal in one window: what was measured, what was expected (None: not enough history), how far off it is."""
 
@@ -28,7 +31,7 @@ class Reading(NamedTuple):
     expected: float | None
     spread: float | None
     score: float | None
-    pointers: tuple[Pointer, ...] = ()
+    pointers: Sequence[Range] = ()  # a partition may be there several times
     rank: int = 0  # of the source that it was read from: the lowest is the one to read
     family: str = ""
 
@@ -49,7 +52,10 @@ class Readings(Mapping[str, Reading]):
         return reading
 
     def get(self, signal: str, default: Any = None) -> Any:
-        return self[signal] if signal in self._items else default
+        found = self._items.get(signal, default)
+        if type(found) is list:
+            found = self._items[signal] = _reading(found)
+        return found
 
     def __contains__(self, signal: object) -> bool:
         return signal in self._items
@@ -153,6 +159,4 @@ def heard(payload: Mapping[str, Any]) -> Heard:
 def _reading(item: list[Any]) -> Reading:
     """A reading as signals.windows.READING has it."""
     signal, unit, value, expected, spread, score, _, family, rank, pointers = item
-    return Reading(
-        signal, unit, value, expected, spread, score, tuple([Pointer(*pointer) for pointer in pointers]), rank, family
-    )
+    return Reading(signal, unit, value, expected, spread, score, pointers, rank, family)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from afoot.inventory.placement import Tenant
-from afoot.verdicts.inputs import Heard, Pointer, Reading
+from afoot.verdicts.inputs import Heard, Range, Reading
 from afoot.verdicts.rules import Rules
 from afoot.verdicts.tally import Pointers, Tally, is_up, score_of, spread_of
 
@@ -59,7 +59,7 @@ class TenantIo(NamedTuple):
     entity: str
     own_of: tuple[str, ...]
     measures: dict[str, Io]
-    pointers: tuple[Pointer, ...]
+    pointers: Sequence[Range]
 
 
 class VolumeWindow(NamedTuple):
@@ -93,22 +93,39 @@ def io_of(readings: Mapping[str, Reading], missing: Collection[str] = ()) -> tup
     why = NO_SIGNAL
     for measure, choices in MEASURES.items():
         for names in choices:
-            parts = [readings[name] for name in names if name in readings]
-            if parts and any(name in missing for name in names):
+            parts = [reading for name in names if (reading := readings.get(name)) is not None]
+            if not parts:
+                continue
+            if missing and any(name in missing for name in names):
                 why = NO_PART  # reads alone are not what was read and written
-            elif parts:
-                expectations = [part.expected for part in parts if part.expected is not None]
-                if len(expectations) < len(parts):
-                    why = NO_HISTORY
-                    break
-                value, expected = sum(part.value for part in parts), sum(expectations)
-                spread = math.sqrt(sum(spread_of(part) ** 2 for part in parts))
-                score = parts[0].score if len(parts) == 1 else None
-                if score is None:
-                    score = score_of(value, expected, spread)
-                found[measure] = Io(value, expected, spread, score, tuple(part.signal for part in parts))
-                break
+                continue
+            io = _one(parts[0]) if len(parts) == 1 else _added(parts)
+            if io is None:
+                why = NO_HISTORY
+            else:
+                found[measure] = io
+            break
     return found, "" if found else why
+
+
+def _one(part: Reading) -> Io | None:
+    if part.expected is None:
+        return None
+    spread = spread_of(part)
+    score = part.score if part.score is not None else score_of(part.value, part.expected, spread)
+    return Io(part.value, part.expected, spread, score, (part.signal,))
+
+
+def _added(parts: Sequence[Reading]) -> Io | None:
+    value, expected, variance = 0.0, 0.0, 0.0
+    for part in parts:
+        if part.expected is None:
+            return None
+        value += part.value
+        expected += part.expected
+        variance += spread_of(part) ** 2
+    spread = math.sqrt(variance)
+    return Io(value, expected, spread, score_of(value, expected, spread), tuple([part.signal for part in parts]))
 
 
 def volume_window(
@@ -132,12 +149,10 @@ def volume_window(
         if not found or signals is None:
             missing[tenant.entity] = why
             continue
-        pointers = tuple(
-            pointer
-            for measure in found.values()
-            for signal in measure.signals
-            for pointer in signals.readings[signal].pointers
-        )
+        pointers: list[Range] = []
+        for io_now in found.values():
+            for signal in io_now.signals:
+                pointers += signals.readings[signal].pointers
         heard.append(TenantIo(tenant.entity, tuple(tenant.own_of), found, pointers))
     return VolumeWindow(start_ms, end_ms, measures, tuple(strain), pressed, saturated, tuple(heard), missing)
 

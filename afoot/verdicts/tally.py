@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from afoot.verdicts.inputs import Pointer, Reading
+from afoot.verdicts.inputs import Pointer, Range, Reading
 
 MAX_SCORE = 1_000.0  # a score is a measure of surprise: beyond this it says nothing more
 
@@ -15,7 +16,7 @@ class Pointers:
 
     spans: dict[tuple[str, int], list[int]] = field(default_factory=dict)
 
-    def add(self, pointers: tuple[Pointer, ...]) -> None:
+    def add(self, pointers: Iterable[Range]) -> None:
         """Widens the spans."""
         for topic, partition, first, last in pointers:
             span = self.spans.get((topic, partition))
@@ -31,6 +32,13 @@ class Pointers:
     def listed(self) -> tuple[Pointer, ...]:
         """The spans in order."""
         return tuple(Pointer(topic, part, *span) for (topic, part), span in sorted(self.spans.items()))
+
+
+def listed(pointers: Iterable[Range]) -> tuple[Pointer, ...]:
+    """Ranges by topic and partition, one each."""
+    found = Pointers()
+    found.add(pointers)
+    return found.listed()
 
 
 @dataclass(slots=True)

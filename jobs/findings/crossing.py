@@ -24,6 +24,14 @@ _TYPES = {
 }
 
 
+def array_of(columns: Mapping[str, str]) -> str:
+    """The SQL type of an array of rows, which `row_type` knows from then on."""
+    listed = ", ".join(f"`{name}` {kind}" for name, kind in columns.items())
+    kind = f"ARRAY<ROW<{listed}>>"
+    _TYPES[kind] = Types.OBJECT_ARRAY(Types.ROW_NAMED(list(columns), [_TYPES[column] for column in columns.values()]))
+    return kind
+
+
 def row_type(columns: Mapping[str, str]) -> TypeInformation:
     """What a Python function says it returns, for columns by name and SQL type."""
     return Types.ROW_NAMED(list(columns), [_TYPES[kind] for kind in columns.values()])

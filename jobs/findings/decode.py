@@ -16,7 +16,7 @@ from afoot.privacy.seal import Sealer
 from afoot.signals.sampling import Frame, Sampler
 from afoot.telemetry.formats import Decoder, decoder
 from afoot.telemetry.rows import Decoded, Message
-from jobs.findings.merge import Merger
+from jobs.findings.promises import Promises
 from jobs.findings.render import SEPARATOR
 from jobs.findings.worker import collect_batch, collect_rarely
 
@@ -35,7 +35,7 @@ class DecodeMessages(ScalarFunction):  # type: ignore[misc]
         window = self.config.window
         catalogue = load_catalogue(self.config.catalogue_files)
         self.sampler = Sampler(catalogue, window.shards, window.size_ms, window.max_skew_ms)
-        self.merger = Merger(self.config)
+        self.promises = Promises(self.config)
         self.decoders: dict[str, Decoder | None] = {}
         privacy = self.config.privacy
         self.redactor = None if privacy is None else Redactor(privacy)
@@ -53,8 +53,7 @@ class DecodeMessages(ScalarFunction):  # type: ignore[misc]
                 topic, partition.tolist(), offset.tolist(), times.tolist(), k.tolist(), v.tolist(), strict=True
             )
         ]
-        passed_ms = self.merger.hear(messages)
-        frames = self.merger.merge(messages, passed_ms, list(self.frames(messages, passed_ms)))
+        frames = list(self.frames(messages, self.promises.hear(messages)))
         texts = [[as_text(f) for f in some] for some in frames]
         if self.sealer is not None:
             for message, some, found in zip(messages, frames, texts, strict=True):
@@ -70,7 +69,7 @@ class DecodeMessages(ScalarFunction):  # type: ignore[misc]
                 texts[place] += sealed
 
     def frames(self, messages: list[Message], passed_ms: list[float]) -> Iterator[list[Frame]]:
-        """The frames of each message, in order."""
+        """The frames of each message, in order; `passed_ms` as Sampler.batch takes it."""
         found: list[list[Frame] | None] = []
         pairs: list[tuple[Message, Decoded]] = []
         limits_ms: list[float] = []

@@ -27,7 +27,7 @@ ALWAYS = {
     "pipeline.object-reuse": "true",
     "table.local-time-zone": "UTC",
     "pipeline.max-parallelism": str(MAX_PARALLELISM),
-    # Of the one table operator that keeps state by wall time: which signals have left for the lake, see 06_signals.sql.
+    # Of the one table operator that keeps state by wall time: which signals have left for the lake, see 08_signals.sql.
     "table.exec.state.ttl": "3 h",
     # What waits for a Python worker waits at most this long, in batches that a worker handles in some 100 ms.
     "python.fn-execution.bundle.time": "1000",

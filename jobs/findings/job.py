@@ -39,7 +39,7 @@ from jobs.findings.render import (
     version_time,
     watermark,
 )
-from jobs.findings.score import PLACED, WINDOW, ScoreAndPlace
+from jobs.findings.score import SCORED, WINDOW, ScoreAndPlace
 
 KEPT_MS = 72 * 60_000  # placed signals are kept for as long as a request may reach back: 70 minutes, and two windows
 CAPTURE_TIME = "TO_TIMESTAMP_LTZ(ms, 3)"  # of a record in a prepared capture
@@ -94,9 +94,10 @@ def build(
     windows = keyed_rows(table_env, render("03_windows.sql", keys=keys, **values, **window), WINDOW)
     changes = table_env.to_data_stream(table_env.sql_query(render("04_inventory.sql", **values, **window)))
     ends_ms = None if capture is None else capture.heard_ms - _capture_lateness(config, capture)
-    placed = _placed(windows, changes, config, ends_ms)
-    table_env.create_temporary_view("placed", table_env.from_data_stream(placed, timed_schema(PLACED)))
-    for statement in statements(render("05_joins.sql", **window)):
+    scored = _scored(windows, changes, config, ends_ms)
+    table_env.create_temporary_view("scored", table_env.from_data_stream(scored, timed_schema(SCORED)))
+    table_env.create_temporary_view("placed", table_env.sql_query(render("05_placed.sql")))
+    for statement in statements(render("06_joins.sql", **window)):
         table_env.execute_sql(statement)
     cases = keyed_rows(table_env, CASE_WINDOWS, {"heard": "STRING"})
     judged = _judged(cases, changes, config)
@@ -105,7 +106,7 @@ def build(
         "CREATE TEMPORARY VIEW requests AS "
         "SELECT `scope`, window_end AS window_end_ms, rt FROM judged WHERE row_kind = 'request'"
     )
-    around = render("06_signals.sql", all_signals=config.all_signals, kept=interval(KEPT_MS), **window)
+    around = render("08_signals.sql", all_signals=config.all_signals, kept=interval(KEPT_MS), **window)
     return _sinks(table_env, config, outlets, around, window)
 
 
@@ -169,10 +170,10 @@ def _frames(table_env: StreamTableEnvironment, config: Config, values: dict[str,
     return table_env.from_data_stream(stream, own_time_schema(FRAMES, "rt"))
 
 
-def _placed(windows: KeyedStream, changes: DataStream, config: Config, ends_ms: int | None) -> DataStream:
+def _scored(windows: KeyedStream, changes: DataStream, config: Config, ends_ms: int | None) -> DataStream:
     return (
         windows.connect(changes.broadcast(CHANGES))
-        .process(ScoreAndPlace(config, ends_ms), row_type(PLACED))
+        .process(ScoreAndPlace(config, ends_ms), row_type(SCORED))
         .name("score and place")
         .uid("score-and-place")
     )
@@ -194,7 +195,7 @@ def _sinks(
     lake_tables = [name for name in TABLES if name != "dead_letters"]
     options = sink_options(config, outlets.alerts_path)
     script = render(
-        "07_sinks.sql",
+        "09_sinks.sql",
         lake=with_scheme(outlets.lake),
         lake_tables=[(name, flink_columns(name)) for name in lake_tables],
         partitions={name: ", ".join(TABLES[name].partitions) for name in lake_tables},
@@ -206,6 +207,6 @@ def _sinks(
     for statement in [*statements(script), *statements(around)]:
         table_env.execute_sql(statement)
     inserts = table_env.create_statement_set()
-    for statement in statements(render("08_inserts.sql", **window, **options)):
+    for statement in statements(render("09_inserts.sql", **window, **options)):
         inserts.add_insert_sql(statement)
     return inserts

@@ -16,6 +16,7 @@ from afoot.config import Config
 from afoot.signals.settings import Settings
 from afoot.signals.shard import ShardState
 from afoot.signals.windows import PlacedSignals, evaluate, learn
+from jobs.findings.crossing import array_of
 from jobs.findings.inventory import CHANGES, InventoryLog
 from jobs.findings.render import RECORD_SEPARATOR, SEPARATOR
 from jobs.findings.worker import collect_rarely
@@ -23,15 +24,16 @@ from jobs.findings.worker import collect_rarely
 END_OF_INPUT = (1 << 63) - 1  # the watermark that follows the last record of a bounded input
 
 WINDOW = {"points": "BIGINT", "bodies": "STRING", "unasked": "STRING"}
-PLACED = {
+PLACED_ROW = {
     "role": "STRING",  # lag, chain, flow, io; all: every entity once; tick: a window was evaluated; book: a count
     "victim": "STRING",
     "volume": "STRING",  # "" where there is none
     "scope": "STRING",  # what a request for signals asks by: the victim, for io the volume
     "account": "STRING",  # of a count
-    "window_end_ms": "BIGINT",
     "payload": "STRING",  # JSON objects with commas between: what was measured of a shard's entities
 }
+PLACED = {"window_end_ms": "BIGINT", **PLACED_ROW}
+SCORED = {"window_end_ms": "BIGINT", "placed": array_of(PLACED_ROW)}  # all rows of a shard's window cross as one
 
 
 class Shard(NamedTuple):
@@ -44,7 +46,7 @@ class Shard(NamedTuple):
 class ScoreAndPlace(KeyedBroadcastProcessFunction):  # type: ignore[misc]
     """Signals of a window, when the next one has closed: a counter's window needs the sample behind its end.
 
-    Input: rows (points, bodies, unasked), timestamped with the end of their window; output: rows of PLACED, timestamped
+    Input: rows (points, bodies, unasked), timestamped with the end of their window; output: rows of SCORED, timestamped
     with the end of the window after theirs. `ends_ms` is the event time that a capture reaches, None for topics.
     """
 
@@ -73,7 +75,7 @@ class ScoreAndPlace(KeyedBroadcastProcessFunction):  # type: ignore[misc]
     def process_element(self, value: Any, ctx: Any) -> Iterator[Row]:
         end_ms = ctx.timestamp() + 1
         if value["unasked"]:
-            yield from self._unasked(value["unasked"], end_ms)
+            yield Row(end_ms, list(self._unasked(value["unasked"])))
         if value["bodies"]:
             shard = self._shard(ctx.get_current_key())
             start_ms = end_ms - self.size_ms
@@ -81,7 +83,7 @@ class ScoreAndPlace(KeyedBroadcastProcessFunction):  # type: ignore[misc]
                 # Only after a restart, when a window fires again for what came in between: it was evaluated before.
                 learn(shard.state, start_ms, value["bodies"])
                 shard.state.save(self.parts)
-                yield self._book("", "late", value["points"], None, end_ms)
+                yield Row(end_ms, [_book("", "late", value["points"])])
                 return
             shard.pending[start_ms] = (value["bodies"], value["points"])
             self.pending.put(start_ms, shard.pending[start_ms])
@@ -102,26 +104,27 @@ class ScoreAndPlace(KeyedBroadcastProcessFunction):  # type: ignore[misc]
         if timestamp > self.ends_ms and ctx.timer_service().current_watermark() == END_OF_INPUT:
             # The input ended before the window could close: it stays open, and its points are counted as such.
             if points:
-                yield self._book("", "open", points, None, end_ms)
+                yield Row(end_ms, [_book("", "open", points)])
             return
         graph = self.inventory.graph(ctx.get_broadcast_state(CHANGES))
         next_bodies, _ = pending.get(end_ms, (None, 0))
         placed, books = evaluate(state, start_ms, bodies, next_bodies, graph, self.catalogue, self.settings)
         state.save(self.parts)
-        for (role, victim, volume), payloads in self._gathered(placed).items():
-            scope = volume if role == "io" else victim
-            yield Row(role, victim, volume, scope, "", end_ms, ",".join(payloads))
+        rows = [
+            Row(role, victim, volume, volume if role == "io" else victim, "", ",".join(payloads))
+            for (role, victim, volume), payloads in self._gathered(placed).items()
+        ]
         for account, count in (
             ("signals", books.in_signals),
             ("duplicates", books.duplicates),
             ("undefined", books.undefined),
         ):
             if count:
-                yield self._book("", account, count, None, end_ms)
-        yield Row("tick", "", "", "", "", end_ms, "")
+                rows.append(_book("", account, count))
+        yield Row(end_ms, [*rows, Row("tick", "", "", "", "", "")])
 
     def _gathered(self, placed: Iterable[PlacedSignals]) -> dict[tuple[str, str, str], list[str]]:
-        """The payloads of a window by role, victim and volume: a row each would cost more than what it carries."""
+        """The payloads of a window by role, victim and volume."""
         found: dict[tuple[str, str, str], list[str]] = {}
         told = set()
         for row in placed:
@@ -138,14 +141,15 @@ class ScoreAndPlace(KeyedBroadcastProcessFunction):  # type: ignore[misc]
             self.shards[key] = Shard(ShardState.load(self.parts.items(), self.settings), dict(self.pending.items()))
         return self.shards[key]
 
-    def _unasked(self, text: str, end_ms: int) -> Iterator[Row]:
+    def _unasked(self, text: str) -> Iterator[Row]:
         totals: dict[tuple[str, str], int] = {}
         for record in text.split(RECORD_SEPARATOR):
             topic, body = record.split(SEPARATOR, 1)
             for metric, count in orjson.loads(body).items():
                 totals[topic, metric] = totals.get((topic, metric), 0) + count
         for (topic, metric), count in sorted(totals.items()):
-            yield self._book(topic, "unasked", count, metric, end_ms)
+            yield _book(topic, "unasked", count, metric)
 
-    def _book(self, topic: str, account: str, count: int, detail: str | None, end_ms: int) -> Row:
-        return Row("book", detail, "", topic, account, end_ms, str(count))
+
+def _book(topic: str, account: str, count: int, detail: str | None = None) -> Row:
+    return Row("book", detail, "", topic, account, str(count))

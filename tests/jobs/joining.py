@@ -38,7 +38,7 @@ def main() -> None:
             " WATERMARK FOR rt AS rt - INTERVAL '0.001' SECOND)"
             f" WITH ('connector' = 'filesystem', 'path' = '{file.as_uri()}', 'format' = 'json')"
         )
-    for script in ("05_joins.sql", "06_signals.sql"):
+    for script in ("06_joins.sql", "08_signals.sql"):
         for statement in statements(render(script, all_signals=False, kept=interval(KEPT_MS), **MINUTE)):
             table_env.execute_sql(statement)
     cases = "SELECT TIMESTAMPDIFF(SECOND, TO_TIMESTAMP_LTZ(0, 3), rt) AS s, heard FROM case_windows"

@@ -67,13 +67,14 @@ RENDERED = {
     "02_late": lambda: render("02_late.sql", window_ms=60_000),
     "03_windows": lambda: render("03_windows.sql", keys=[0, 3, 4], **SEPARATORS, **WINDOW),
     "04_inventory": lambda: render("04_inventory.sql", **SEPARATORS, **WINDOW),
-    "05_joins": lambda: render("05_joins.sql", **WINDOW),
-    "06_signals": lambda: render("06_signals.sql", all_signals=False, kept=interval(3_720_000), **WINDOW),
-    "06_all_signals": lambda: render("06_signals.sql", all_signals=True, kept=interval(3_720_000), **WINDOW),
-    "07_sinks_kafka": lambda: render("07_sinks.sql", **SINKS, **ON_KAFKA),
-    "07_sinks_files": lambda: render("07_sinks.sql", **{**SINKS, "alerts_path": "file:///alerts"}, **IN_FILES),
-    "08_inserts_kafka": lambda: render("08_inserts.sql", **WINDOW, **ON_KAFKA),
-    "08_inserts_files": lambda: render("08_inserts.sql", **WINDOW, **{**IN_FILES, "alerts_path": "file:///alerts"}),
+    "05_placed": lambda: render("05_placed.sql"),
+    "06_joins": lambda: render("06_joins.sql", **WINDOW),
+    "08_signals": lambda: render("08_signals.sql", all_signals=False, kept=interval(3_720_000), **WINDOW),
+    "08_all_signals": lambda: render("08_signals.sql", all_signals=True, kept=interval(3_720_000), **WINDOW),
+    "09_sinks_kafka": lambda: render("09_sinks.sql", **SINKS, **ON_KAFKA),
+    "09_sinks_files": lambda: render("09_sinks.sql", **{**SINKS, "alerts_path": "file:///alerts"}, **IN_FILES),
+    "09_inserts_kafka": lambda: render("09_inserts.sql", **WINDOW, **ON_KAFKA),
+    "09_inserts_files": lambda: render("09_inserts.sql", **WINDOW, **{**IN_FILES, "alerts_path": "file:///alerts"}),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from datetime import date
 from typing import Any
 
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from afoot.errors import DecodeError
 from afoot.inventory.graph import Graph
-from afoot.signals import Sampler, blocks
+from afoot.signals import Frame, Sampler, blocks
 from afoot.signals.blocks import CUMULATIVE, DELTA, GAUGE, unpack
 from afoot.signals.settings import Settings
 from afoot.signals.shard import ShardState
@@ -66,7 +67,7 @@ def test_a_block_says_all_that_it_was_made_of() -> None:
     assert blocks.series(GAUGE, ASKED, Labels.of(TENANT)) == series
 
 
-def test_blocks_are_unpacked_in_the_order_of_messages() -> None:
+def test_messages_are_numbered_in_their_order_whatever_that_of_the_blocks() -> None:
     bodies = []
     for topic, partition, offset in (("b", 0, 1), ("a", 10, 1), ("a", 9, 2), ("a", 9, 1), ("ä b:1", 0, 0)):
         message = RECEIVED._replace(topic=topic, partition=partition, offset=offset)
@@ -75,12 +76,12 @@ def test_blocks_are_unpacked_in_the_order_of_messages() -> None:
     assert samples.topics == ("a", "b", "ä b:1")
     found = zip(samples.topic.tolist(), samples.partition.tolist(), samples.offset.tolist(), strict=True)
     assert list(found) == [(0, 9, 1), (0, 9, 2), (0, 10, 1), (1, 0, 1), (2, 0, 0)]
-    assert samples.block.tolist() == [0, 1, 2, 3, 4]
+    assert samples.message.tolist() == [3, 2, 1, 0, 4]
 
 
 def test_a_block_of_another_version_is_refused() -> None:
-    with pytest.raises(ValueError, match="version '2'"):
-        unpack("2:t:")
+    with pytest.raises(ValueError, match="version '1'"):
+        unpack("1:t:")
 
 
 def test_a_series_is_defined_again_where_it_may_not_be_known_any_more_or_not_yet() -> None:
@@ -106,7 +107,8 @@ def test_a_block_that_may_be_late_defines_its_series_for_itself_alone() -> None:
         return [[len(unpack(frame.body).definitions) for frame in frames] for frames in found]
 
     assert defined(math.inf, math.inf) == [[1, 1], [1, 1]]
-    assert defined(end_ms, end_ms - 1, end_ms - 1) == [[1, 1], [1, 0], [0, 0]]
+    # Of all that is certain the first message has a block a window; they define for the one that is not, too.
+    assert defined(end_ms, end_ms - 1, end_ms - 1) == [[1, 0, 0], [], []]
     assert defined(math.inf) == [[0, 0]]
 
 
@@ -305,24 +307,66 @@ points = st.builds(
 )
 
 
-@given(st.lists(st.lists(points, max_size=12), min_size=1, max_size=4), st.integers(1, 5))
-def test_every_row_is_in_one_frame_and_a_batch_is_its_messages(messages: list[list[MetricPoint]], shards: int) -> None:
-    pairs = [(RECEIVED._replace(offset=i), Decoded(rows, ["bad"] * (i % 3))) for i, rows in enumerate(messages)]
+sent = st.tuples(
+    st.sampled_from(["t", "u"]),
+    st.lists(points, max_size=12),
+    st.none() | st.integers(-4, 4).map(lambda minutes: float(T0 + minutes * MINUTE)),
+)
+
+
+@given(st.lists(sent, min_size=1, max_size=5), st.integers(1, 5))
+def test_nothing_is_lost_or_counted_twice(
+    messages: list[tuple[str, list[MetricPoint], float | None]], shards: int
+) -> None:
+    pairs = [
+        (RECEIVED._replace(topic=topic, partition=i % 2, offset=i), Decoded(rows, ["bad"] * (i % 3)))
+        for i, (topic, rows, _) in enumerate(messages)
+    ]
+    passed_ms = [-math.inf if passed is None else passed for _, _, passed in messages]
     one, other = sampler(shards), sampler(shards)
-    together = one.batch(pairs)
-    apart = [other.frames(*pair) for pair in pairs]
-    for frames, separate, (_, decoded) in zip(together, apart, pairs, strict=True):
-        assert sum(frame.points for frame in frames) == len(decoded.rows) + len(decoded.refused)
-        assert sum(frame.messages for frame in frames) == 1
-        assert frames[0].messages == 1
-        assert sum(len(unpack(f.body).series) for f in frames if f.kind == "samples") == sum(
-            f.points for f in frames if f.kind == "samples"
-        )
-        assert [f[:6] for f in frames] == [f[:6] for f in separate]
-    everything = [f.body for frames in together for f in frames if f.kind == "samples"]
-    samples = unpack(" ".join(everything))
+    together = one.batch(pairs, passed_ms)
+    apart = [other.batch([pair], [passed])[0] for pair, passed in zip(pairs, passed_ms, strict=True)]
+    total = sum(len(decoded.rows) + len(decoded.refused) for _, decoded in pairs)
+    assert sum(frame.points for frames in together for frame in frames) == total
+    assert sum(frame.messages for frames in together for frame in frames) == len(messages)
+    assert samples_of(together) == samples_of(apart)
+    places = []
+    for (message, _), frames, passed in zip(pairs, together, passed_ms, strict=True):
+        for frame in frames:
+            if frame.kind in ("samples", "unsure"):
+                found = unpack(frame.body)
+                assert found.topics == (message.topic,)
+                assert len(found.series) == frame.points
+                if frame.kind == "samples":
+                    places.append((message.topic, frame.shard, frame.window_ms))
+                else:  # it may become a dead letter, which has its message's bytes
+                    assert (found.partition.tolist(), found.offset.tolist()) == ([message.partition], [message.offset])
+                    assert frame.window_ms + MINUTE <= passed
+    assert len(places) == len(set(places))
+    samples = unpack(" ".join(f.body for frames in together for f in frames if f.kind in ("samples", "unsure")))
     defined = {blocks.defined_id(definition) for definition in samples.definitions}
     assert set(np.unique(samples.series).tolist()) <= defined
+
+
+def samples_of(batch: list[list[Frame]]) -> Counter[tuple[Any, ...]]:
+    """Every sample, and every other frame, by all that is said of it."""
+    found: Counter[tuple[Any, ...]] = Counter()
+    for frames in batch:
+        for frame in frames:
+            if frame.kind not in ("samples", "unsure"):
+                found[frame._replace(messages=0) if frame.reason != "no rows" else None] += 1
+                continue
+            samples = unpack(frame.body)
+            for series, time_ns, value, message in zip(
+                samples.series.tolist(),
+                samples.time_ns.tolist(),
+                samples.value.tolist(),
+                samples.message.tolist(),
+                strict=True,
+            ):
+                place = (samples.partition[message], samples.offset[message])
+                found[(frame.kind, frame.shard, frame.window_ms, *place, series, time_ns, value)] += 1
+    return found
 
 
 @given(

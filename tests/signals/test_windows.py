@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from afoot.catalogue import load_catalogue
 from afoot.signals import Books, Frame, Sampler, Settings, ShardState, evaluate
-from afoot.signals.windows import learn
+from afoot.signals.windows import learn, rounded
 from afoot.telemetry.rows import Decoded, FlowRecord, InventoryChange, Labels, LogRecord, Message, Stats
 from tests.signals.helpers import (
     CATALOGUE,
@@ -424,9 +426,16 @@ def test_points_of_no_entity_are_counted() -> None:
 
 
 def test_a_series_without_its_definition_is_counted_and_no_more() -> None:
-    frames = message([point("volume_total_ops", HARVEST, 5, 1)])
+    first, again = Sampler(CATALOGUE, 1).batch(
+        [
+            (Message("telemetry.metrics", 0, offset, T0 + 60_000, None, b""), Decoded(rows, []))
+            for offset, rows in enumerate([[point("volume_total_ops", HARVEST, second, 1)] for second in (5, 65)])
+        ]
+    )[0]
+    assert again.window_ms == T0 + MINUTE  # the first block alone defines the series, and does not come
     run = Run()
-    assert run.window(0, {T0: frames[0].body.rpartition(".")[0]}) == []
+    assert run.window(1, {again.window_ms: again.body}) == []
+    assert first.body != again.body
     assert (run.books.points_in, run.books.undefined, run.books.in_signals) == (1, 1, 0)
 
 
@@ -660,6 +669,19 @@ def test_without_enough_history_nobody_suffers() -> None:
 def test_numbers_have_nine_significant_digits() -> None:
     placed = Run().windows([0], [point("volume_total_ops", HARVEST, 5, 1234567.891234)])[0]
     assert value(placed, VOLUME, "total_ops") == 1234567.89
+
+
+@given(st.lists(st.floats() | st.floats(-1e12, 1e12) | st.integers(-(10**12), 10**12).map(float)))
+def test_rounding_many_is_rounding_each(values: list[float]) -> None:
+    found = rounded(np.array(values, np.float64)).tolist()
+    for given_value, got in zip(values, found, strict=True):
+        exact = float(f"{given_value:.9g}")
+        if math.isnan(exact):
+            assert math.isnan(got)
+            continue
+        assert got == float(f"{got:.9g}")
+        # A value half way between two may go either way.
+        assert got == exact or abs(abs(got - given_value) - abs(exact - given_value)) <= 1e-14 * abs(given_value)
 
 
 def test_two_states_of_one_origin_do_not_mix() -> None:

@@ -230,25 +230,66 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(text._seen) < 300
 
 
-def test_shapes_are_given_up_where_each_message_has_another() -> None:
+POINT = rb'("time_ns": ?)([0-9]+)(, ?"value": ?)([0-9.]+)'
+
+
+def of_host(host: int) -> Series:
+    return [(name, {**labels, "host": str(host)}) for name, labels in POD]
+
+
+class Tried:
+    """Counts the messages that shapes were looked for in."""
+
+    def __init__(self, text: shapes.TextShapes) -> None:
+        self.count = 0
+        self._split, text._split = text._split, self  # type: ignore[assignment]
+
+    def __call__(self, value: bytes) -> list[bytes]:
+        self.count += 1
+        return self._split(value)
+
+
+def test_shapes_are_given_up_for_a_while_where_each_message_has_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shapes, "_STRETCH", 100)
+    monkeypatch.setattr(shapes, "_REST", 3)
     read: list[bytes] = []
 
     def slowly(value: bytes) -> Decoded:
         read.append(value)
         return Decoded([], [])
 
-    text = shapes.TextShapes(rb'("time_ns": ?)([0-9]+)(, ?"value": ?)([0-9.]+)', slowly)
-    tried = 0
-
-    class Counting:
-        def __call__(self, value: bytes) -> list[bytes]:
-            nonlocal tried
-            tried += 1
-            return split(value)
-
-    split, text._split = text._split, Counting()  # type: ignore[assignment]
+    text = shapes.TextShapes(POINT, slowly)
+    tried = Tried(text)
     for host in range(1000):
-        series = [(name, {**labels, "host": str(host)}) for name, labels in POD]
-        text.decode(as_rows(series, steadily(series, 1)[0]))
+        text.decode(as_rows(of_host(host), steadily(of_host(host), 1)[0]))
     assert len(read) == 1000
-    assert 256 <= tried < 300
+    assert tried.count == 300  # of 1000: 100, and 100 more after each rest of 300
+
+
+def test_many_senders_are_known_once_they_have_come_twice() -> None:
+    decode = formats.decoder("json", "metrics", {})
+    known = 0
+    for number in range(4):
+        for host in range(400):
+            known += type(decode(message(as_rows(of_host(host), steadily(POD, 4)[number]))).rows) is Points
+    assert known == 2 * 400
+
+
+def test_where_the_memory_is_full_those_that_are_known_stay_until_they_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shapes, "_STRETCH", 1_000)
+    decode = formats.decoder("json", "metrics", {})
+
+    def known(hosts: range, times: int) -> int:
+        found = 0
+        for _ in range(times):
+            for host in hosts:
+                found += type(decode(message(as_rows(of_host(host), steadily(POD, 1)[0]))).rows) is Points
+        return found
+
+    known(range(20), 2)
+    monkeypatch.setattr(limits, "CACHE_BYTES", 1)
+    assert known(range(40), 4) == 4 * 20
+    known(range(20, 40), 41)  # the rest of that stretch, in which none was known
+    monkeypatch.setattr(limits, "CACHE_BYTES", 10**9)
+    known(range(20, 40), 2)
+    assert known(range(20, 40), 1) == 20

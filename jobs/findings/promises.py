@@ -1,4 +1,4 @@
-"""Step 2: the blocks of a batch of messages, put together before they cross: one frame a topic, shard and window."""
+"""Step 2: how far event time may have got, as the worker that decodes a partition knows it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from afoot.config import Config
-from afoot.signals.sampling import Frame
 from afoot.telemetry.rows import Message
 
 
@@ -19,15 +18,15 @@ class _Heard(NamedTuple):
     at_ms: float
 
 
-class Merger:
-    """Puts sample frames of a batch together, on the first message of their topic, unless one may turn out to be late.
+class Promises:
+    """What partitions promise, and which blocks of a batch may turn out to be late.
 
-    A late frame keeps its message as a dead letter, so it stays with it and becomes "unsure". A frame is certainly on
-    time if its window ends after what its own partition promised before the batch: the watermark is at most that, since
-    the engine holds what the batch itself promises until the frames of it have left. A partition that was
-    silent for long may have been set idle and left behind by others, which other workers may read. Nothing of it is
-    sure until it promises what the watermark cannot have passed: what partitions here promised that were not silent,
-    or, if all were, the time on the clock, as records carry no later one.
+    A late block keeps its message as a dead letter, so it crosses by itself. A block is certainly on time if its window
+    ends after what its own partition promised before the batch: the watermark is at most that, since the engine holds
+    what the batch itself promises until the frames of it have left. A partition that was silent for long may have been
+    set idle and left behind by others, which other workers may read. Nothing of it is sure until it promises what the
+    watermark cannot have passed: what partitions here promised that were not silent, or, if all were, the time on the
+    clock, as records carry no later one.
     """
 
     def __init__(self, config: Config, clock_ms: Callable[[], float] = lambda: time.time() * 1000) -> None:
@@ -56,29 +55,6 @@ class Merger:
         promised = {place: before.get(place, self._heard[place]).promised_ms for place in set(places)}
         return [math.inf if place in self._behind else promised[place] for place in places]
 
-    def merge(self, messages: list[Message], passed_ms: list[float], batch: list[list[Frame]]) -> list[list[Frame]]:
-        """The frames of each message, those that can be merged moved to the first message of their topic.
-
-        `passed_ms` is what `hear` said of these messages.
-        """
-        merged: dict[tuple[str, int, int], list[Frame]] = {}
-        first: dict[str, int] = {}
-        left: list[list[Frame]] = []
-        for number, (message, limit_ms, frames) in enumerate(zip(messages, passed_ms, batch, strict=True)):
-            first.setdefault(message.topic, number)
-            stay = []
-            for frame in frames:
-                if frame.kind != "samples":
-                    stay.append(frame)
-                elif frame.window_ms + self._config.window.size_ms <= limit_ms:
-                    stay.append(frame._replace(kind="unsure"))
-                else:
-                    merged.setdefault((message.topic, frame.shard, frame.window_ms), []).append(frame)
-            left.append(stay)
-        for (topic, _, _), frames in merged.items():
-            left[first[topic]].append(_together(frames))
-        return left
-
     def _hear(self, message: Message, now_ms: float) -> tuple[str, int] | None:
         """Takes in a message; its partition, if that was silent before."""
         place = (message.topic, message.partition)
@@ -102,13 +78,3 @@ class Merger:
             entry = self._config.topic_of(topic)
             self._lateness[topic] = 0 if entry is None else entry.lateness_ms
         return self._lateness[topic]
-
-
-def _together(frames: list[Frame]) -> Frame:
-    if len(frames) == 1:
-        return frames[0]
-    return frames[0]._replace(
-        messages=sum(frame.messages for frame in frames),
-        points=sum(frame.points for frame in frames),
-        body=" ".join(frame.body for frame in frames),
-    )
