@@ -44,6 +44,7 @@ PREPARED = {
 PREPARED_BLOCK = 256 * 1024  # bytes that are compressed together
 THOROUGH, QUICK = 10, 3  # levels of Zstandard
 _OVERHEAD = 400  # bytes of a message held beside its own, about
+_READ = 16 * 1024  # compressed bytes at a time: what they hold may be sixty times as much
 
 
 class Prepared(NamedTuple):
@@ -147,7 +148,7 @@ def prepare(
 @contextmanager
 def _prepared_file(path: Path) -> Iterator[Writer]:
     with path.open("wb") as stream:
-        writer = Writer(stream, PREPARED, codec="deflate", compression_level=1, sync_interval=PREPARED_BLOCK)
+        writer = Writer(stream, PREPARED, codec="zstandard", compression_level=1, sync_interval=PREPARED_BLOCK)
         yield writer
         writer.flush()
 
@@ -272,7 +273,7 @@ def _opened(path: Path) -> Iterator[Iterable[bytes]]:
 def _decompressed(raw: IO[bytes]) -> Iterator[bytes]:
     """The content of Zstandard frames; EOFError where the last one was cut off, which no reader of the library says."""
     frame = zstandard.ZstdDecompressor().decompressobj()
-    while block := raw.read(1 << 20):
+    while block := raw.read(_READ):
         while block:
             if frame.eof:
                 frame = zstandard.ZstdDecompressor().decompressobj()

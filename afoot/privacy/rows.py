@@ -80,8 +80,10 @@ class Redactor:
         self._forget()
         rows = decoded.rows
         refused = [self.reason(reason) for reason in decoded.refused]
-        if type(rows) is Points:
+        if type(rows) is Points and rows.lasting:
             return Decoded(Points(self._shape(rows.heads), rows.time_ns, rows.value), refused)
+        if type(rows) is Points:
+            return Decoded(self._points(list(rows)), refused)
         if rows and type(rows[0]) is MetricPoint and all([type(row) is MetricPoint for row in rows]):
             return Decoded(self._points(rows), refused)
         return Decoded([self._row(row) for row in rows], refused)

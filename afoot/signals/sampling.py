@@ -89,6 +89,8 @@ class Sampler:
         self._events: dict[tuple[str, int, int], int] = {}
         self._shapes: dict[int, _Shape] = {}  # by id(heads), which _Shape holds on to
         self._shaped = 0  # series in these
+        self._heads: dict[int, int] = {}  # index by id(head), which _held holds on to
+        self._held: list[MetricPoint] = []
 
     def read(self, message: Message, decode: Callable[[Message], Decoded]) -> list[Frame]:
         """The frames of a message as received: decoded, or dead with the decoder's reason."""
@@ -114,7 +116,7 @@ class Sampler:
         `passed_ms` says by message which of its windows may be late: those that end by this event time. None are if it
         is left out.
         """
-        if len(self._labels) + len(self._unused) > self.cache_series:
+        if max(len(self._labels) + len(self._unused), len(self._held)) > self.cache_series:
             self._forget()
         gathered = _Gathered()
         found: list[list[Frame]] = []
@@ -209,7 +211,7 @@ class Sampler:
         """Gather the points of a known shape; whether none of them is to be refused, which is told point by point."""
         if int(points.time_ns.max()) > (message.timestamp_ms + self.max_skew_ms) * NS:
             return False
-        shape = self._shapes.get(id(points.heads))
+        shape = self._shapes.get(id(points.heads)) if points.lasting else self._assembled(points.heads)
         if shape is None:
             if self._shaped > self.cache_series:
                 self._shapes.clear()
@@ -223,6 +225,23 @@ class Sampler:
                 times, values = times[shape.kept], values[shape.kept]
             gathered.columns.append((number, shape.series, times, values))
         return True
+
+    def _assembled(self, heads: tuple[MetricPoint, ...]) -> _Shape:
+        """The shape of heads that come again each by itself."""
+        known = self._heads
+        index = [known.get(id(head), UNKNOWN) for head in heads]
+        if UNKNOWN in index:
+            for place, head in enumerate(heads):
+                if index[place] == UNKNOWN:
+                    known[id(head)] = index[place] = self._meet(head)
+                    self._held.append(head)
+        unasked: dict[str, int] = {}
+        series = np.array(index, np.int64)
+        kept = np.flatnonzero(series >= 0)
+        if len(kept) < len(series):
+            for place in np.flatnonzero(series < 0).tolist():
+                unasked[heads[place].name] = unasked.get(heads[place].name, 0) + 1
+        return _Shape(heads, series[kept], kept, unasked)
 
     def _shape(self, heads: tuple[MetricPoint, ...]) -> _Shape:
         index: list[int] = []

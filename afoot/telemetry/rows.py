@@ -83,16 +83,24 @@ class MetricPoint(NamedTuple):
 class Points(Sequence[MetricPoint]):
     """The points of a message as columns, where many messages hold the same series in the same order.
 
-    `heads` are points of those series, of no time and value; messages of one shape share it, the very same object.
-    `time_ns` int64 and `value` float64 are of its length; times are above 0, and values are finite.
+    `heads` are points of those series, of no time and value; messages of one shape share it, the very same object, if
+    it is `lasting`. Else they share each head only. `time_ns` int64 and `value` float64 are of its length; times are
+    above 0, and values are finite.
     """
 
-    __slots__ = ("heads", "time_ns", "value")
+    __slots__ = ("heads", "lasting", "time_ns", "value")
 
-    def __init__(self, heads: tuple[MetricPoint, ...], time_ns: NDArray[np.int64], value: NDArray[np.float64]) -> None:
+    def __init__(
+        self,
+        heads: tuple[MetricPoint, ...],
+        time_ns: NDArray[np.int64],
+        value: NDArray[np.float64],
+        lasting: bool = True,
+    ) -> None:
         self.heads = heads
         self.time_ns = time_ns
         self.value = value
+        self.lasting = lasting
 
     def __len__(self) -> int:
         return len(self.heads)

@@ -36,12 +36,18 @@ class TextShapes:
     part has become small.
 
     `point` finds a point's numbers by four groups: what is before its time, the time, what is between, and the value.
-    `read` is the format's decoder of a message's bytes.
+    `read` is the format's decoder of a message's bytes, `unlike` another one for messages of no known shape.
     """
 
-    def __init__(self, point: bytes, read: Callable[[bytes], Decoded]) -> None:
+    def __init__(
+        self,
+        point: bytes,
+        read: Callable[[bytes], Decoded],
+        unlike: Callable[[bytes], Decoded] | None = None,
+    ) -> None:
         self._split = re.compile(point).split
         self._read = read
+        self._unlike = unlike or read
         self._heads: dict[Shape, Heads | None] = {}
         self._seen: set[int] = set()  # hashes of the shapes that came once
         self._bytes = 0
@@ -53,21 +59,21 @@ class TextShapes:
             self._look_back()
         if self._rest:
             self._rest -= 1
-            return self._read(value)
+            return self._unlike(value)
         self._met += 1
         parts = self._split(value)
         if len(parts) < 5 * LEAST:
-            return self._read(value)
+            return self._unlike(value)
         shape = tuple(parts[0::5] + parts[1::5] + parts[3::5])
         heads = self._heads.get(shape)
         if heads is not None:
             self._known += 1
-            points = _points(heads, parts[2::5], parts[4::5])
+            points = columns(heads, parts[2::5], parts[4::5])
             if points is not None:
                 return Decoded(points, [])
         elif shape not in self._heads and self._bytes < limits.CACHE_BYTES:
             self._meet(shape, parts)
-        return self._read(value)
+        return self._unlike(value)
 
     def _look_back(self) -> None:
         """A stretch is over: go on, or start anew, or leave it for a while."""
@@ -114,7 +120,7 @@ def heads_of(decoded: Decoded, times: Sequence[int], values: Sequence[float]) ->
     return tuple(row._replace(time_ns=0, value=0.0) for row in rows)
 
 
-def _points(heads: Heads, times: list[bytes], values: list[bytes]) -> Points | None:
+def columns(heads: Heads, times: list[bytes], values: list[bytes], lasting: bool = True) -> Points | None:
     """The points of these numbers; None where one would be refused, which the format's decoder words."""
     try:
         if times.count(times[0]) == len(times):  # points of one scrape share their time
@@ -124,4 +130,4 @@ def _points(heads: Heads, times: list[bytes], values: list[bytes]) -> Points | N
     except OverflowError:
         return None
     value = np.array(list(map(float, values)), np.float64)
-    return Points(heads, time_ns, value) if np.isfinite(value).all() else None
+    return Points(heads, time_ns, value, lasting) if np.isfinite(value).all() else None

@@ -12,6 +12,7 @@ from typing import Any
 from afoot.errors import DecodeError
 from afoot.telemetry import otlp, statements
 from afoot.telemetry.formats import Decoder
+from afoot.telemetry.otlp_text import Pieces
 from afoot.telemetry.payload import parse, unpacked
 from afoot.telemetry.rows import Decoded
 from afoot.telemetry.shapes import NUMBER, TIME_NS, TextShapes
@@ -42,7 +43,7 @@ def make(kind: str, options: dict[str, str], format_name: str = "otlp_json") -> 
 
     if kind != "metrics":
         return lambda message: decode(unpacked(message, format_name))
-    shapes = TextShapes(_POINT, decode)
+    shapes = TextShapes(_POINT, decode, Pieces(decode).decode)
     return lambda message: shapes.decode(unpacked(message, format_name))
 
 
