@@ -44,7 +44,7 @@ PREPARED = {
 PREPARED_BLOCK = 256 * 1024  # bytes that are compressed together
 THOROUGH, QUICK = 10, 3  # levels of Zstandard
 _OVERHEAD = 400  # bytes of a message held beside its own, about
-_READ = 16 * 1024  # compressed bytes at a time: what they hold may be sixty times as much
+_READ = 16 * 1024  # compressed bytes at a time: what they hold may be fifty times as much
 
 
 class Prepared(NamedTuple):

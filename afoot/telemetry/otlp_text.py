@@ -72,6 +72,7 @@ class Pieces:
             known = self._known.get(resource)
             if known is None:
                 known = self._known[resource] = {}
+                self._bytes += len(resource) + _OVERHEAD
             for metric in metrics[len(_NAME) : -len(_CLOSE)].split(b"," + _NAME):
                 pieces = metric.split(_TIME)
                 if len(pieces) == 2:  # the usual metric has one point; this runs once a point
@@ -138,7 +139,7 @@ class Pieces:
         head = self._heads.get(key)
         if head is None:
             head = self._heads[key] = row._replace(time_ns=0, value=0.0)
-            self._bytes += 2 * _OVERHEAD
+            self._bytes += len(row.labels.text) + _OVERHEAD
         return head
 
     def _meet(self, resource: bytes, known: Known, key: tuple[bytes, ...]) -> MetricPoint | None:
@@ -153,7 +154,7 @@ class Pieces:
                 heads = heads_of(self._read(_OPEN + section + _END), [_TRIAL_NS], [_TRIAL])
                 head = heads[0] if heads else None
             except DecodeError:
-                pass
+                head = None  # no point of ours: messages with it are read in full, which says why
         known[key] = head
         self._bytes += len(section) + _OVERHEAD
         return head

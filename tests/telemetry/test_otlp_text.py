@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from afoot.errors import DecodeError
+from afoot.privacy.policy import Policy
+from afoot.privacy.rows import Redactor
 from afoot.telemetry import formats, limits, otlp, otlp_text
-from afoot.telemetry.rows import Points
+from afoot.telemetry.rows import Decoded, Points
 from afoot.telemetry.wire.otlp_json import _decoded
 from tests.telemetry.support import message
 
@@ -233,6 +235,26 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         assert type(pieces.decode(sent(scrape)).rows) is Points
     assert pieces._bytes < 150_000
     assert len(pieces._heads) < 100
+
+
+def test_resources_without_any_point_are_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "CACHE_BYTES", 50_000)
+    pieces = otlp_text.Pieces(lambda value: Decoded([], []))
+    for number in range(1_000):
+        value = sent([{"name": "m", "gauge": {"dataPoints": []}}]).replace(b"tm-0", b"tm-%d" % number)
+        pieces.decode(value)
+    assert len(pieces._known) < 200
+
+
+def test_what_is_redacted_in_full_is_redacted_in_pieces() -> None:
+    policy = Policy("a key that nobody can guess", hash_labels=("pod",), drop_labels=("node",))
+    decode = Redactor(policy).decoder(trained())
+    value = sent(metrics(7, [True, False] * 6), metrics(7, [True] * 12))
+    found = outcome(decode, value)
+    reader = otlp.Reader("otlp_json")
+    full = Redactor(policy).decoder(lambda sent: _decoded(sent.value or b"", "otlp_json", reader.metrics))
+    assert found == outcome(full, value)
+    assert "tm-1" not in str(found) and "node" not in str(found)
 
 
 def test_a_histogram_that_is_refused_has_its_reason() -> None:
