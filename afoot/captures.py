@@ -29,6 +29,8 @@ from afoot.telemetry.rows import Message
 
 SORT_BYTES = 256 * 1024 * 1024  # of messages held in memory while sorting; more spill to disk
 # A prepared file's rows, named as Flink names them: it reads bytes from Avro as they are, and from JSON as base64.
+# `ms` is a record's time, `before_ms` the greatest of the records before it in the file: what these promised decides
+# what of a record is late, in any run the same.
 PREPARED = {
     "type": "record",
     "name": "org.apache.flink.avro.generated.record",
@@ -39,12 +41,16 @@ PREPARED = {
         {"name": "partition", "type": "int"},
         {"name": "offset", "type": "long"},
         {"name": "ms", "type": "long"},
+        {"name": "before_ms", "type": ["null", "long"]},
     ],
 }
 PREPARED_BLOCK = 256 * 1024  # bytes that are compressed together
 THOROUGH, QUICK = 10, 3  # levels of Zstandard
 _OVERHEAD = 400  # bytes of a message held beside its own, about
 _READ = 16 * 1024  # compressed bytes at a time: what they hold may be fifty times as much
+
+
+_Row = tuple[int, str, int, int, int, bytes | None, bytes | None]  # place, and what a prepared row has
 
 
 class Prepared(NamedTuple):
@@ -119,30 +125,39 @@ def prepare(
 ) -> Prepared:
     """Sorts captures into `folder` in bounded memory: offsets order a partition, record times merge partitions.
 
-    A message that several files hold (same topic, partition and offset) is kept once. Files are read twice: first for
-    the places of their messages in that order, then for what these hold.
+    A message that several files hold (same topic, partition and offset) is kept once. Files that are nearly in order
+    are read once; others first for the places of their messages in that order, then for what these hold.
     """
     files = [_spooled(path, folder / f"spooled-{n}") if path.is_fifo() else path for n, path in enumerate(files)]
-    places = _places(read_captures(files))
-    topics: dict[str, int] = {}
-    heard_ms = payload_bytes = 0
-    telemetry, inventory = folder / "telemetry.avro", folder / "inventory.avro"
     with ExitStack() as stack:
-        data, changes = (stack.enter_context(_prepared_file(path)) for path in (telemetry, inventory))
-        placed = ((place, m) for place, m in zip(places, read_captures(files, progress), strict=True) if place >= 0)
-        for _, topic, partition, offset, timestamp, key, value in _in_order(placed, sort_bytes, stack):
+        try:
+            found = _write(_nearly_in_order(read_captures(files, progress), sort_bytes // 4), folder, is_inventory)
+        except _Disorder:
+            places = _places(read_captures(files))
+            placed = ((place, m) for place, m in zip(places, read_captures(files, progress), strict=True) if place >= 0)
+            found = _write(_in_order(placed, sort_bytes, stack), folder, is_inventory)
+    if found.messages == 0:
+        raise UsageError(f"{', '.join(map(str, files))}: no messages in this capture; there is nothing to replay")
+    return found
+
+
+def _write(rows: Iterable[_Row], folder: Path, is_inventory: Callable[[str], bool]) -> Prepared:
+    """Rows in their order as the two files of a prepared capture."""
+    topics: dict[str, int] = {}
+    heard_ms: int | None = None
+    payload_bytes = 0
+    telemetry, inventory = folder / "telemetry.avro", folder / "inventory.avro"
+    with _prepared_file(telemetry) as data, _prepared_file(inventory) as changes:
+        for _, topic, partition, offset, timestamp, key, value in rows:
             topics[topic] = topics.get(topic, 0) + 1
             payload_bytes += len(value or b"")
             row = {"k": key, "v": value, "topic": topic, "partition": partition, "offset": offset, "ms": timestamp}
             if is_inventory(topic):
                 changes.write(row)
             else:
-                data.write(row)
-                heard_ms = max(heard_ms, timestamp)
-    count = sum(topics.values())
-    if count == 0:
-        raise UsageError(f"{', '.join(map(str, files))}: no messages in this capture; there is nothing to replay")
-    return Prepared(telemetry, inventory, count, topics, heard_ms, payload_bytes)
+                data.write(row | {"before_ms": heard_ms})
+                heard_ms = timestamp if heard_ms is None else max(heard_ms, timestamp)
+    return Prepared(telemetry, inventory, sum(topics.values()), topics, heard_ms or 0, payload_bytes)
 
 
 @contextmanager
@@ -158,6 +173,37 @@ def _spooled(path: Path, copy: Path) -> Path:
     with path.open("rb") as source, copy.open("wb") as target:
         shutil.copyfileobj(source, target)
     return copy
+
+
+def _nearly_in_order(messages: Iterable[Message], most_bytes: int) -> Iterator[_Row]:
+    """Messages in the order that `_places` gives them, where none is in the wrong place by more than `most_bytes`.
+
+    Raises _Disorder where one is, or where a partition's offsets do not go up.
+    """
+    newest: dict[tuple[str, int], tuple[int, int]] = {}  # by partition: offset, and greatest record time so far
+    waiting: list[tuple[tuple[int, str, int, int], _Row]] = []
+    waiting_bytes = 0
+    left = (-1 << 63, "", 0, 0)
+    for m in messages:
+        offset, seen_ms = newest.get(m[:2], (-1 << 63, m.timestamp_ms))
+        seen_ms = max(seen_ms, m.timestamp_ms)
+        place = (seen_ms, m.topic, m.partition, m.offset)
+        if m.offset <= offset or place < left:
+            raise _Disorder
+        newest[m[:2]] = (m.offset, seen_ms)
+        row = (0, m.topic, m.partition, m.offset, m.timestamp_ms, m.key, m.value)
+        heapq.heappush(waiting, (place, row))
+        waiting_bytes += _size(row)
+        while waiting_bytes > most_bytes:
+            left, row = heapq.heappop(waiting)
+            waiting_bytes -= _size(row)
+            yield row
+    while waiting:
+        yield heapq.heappop(waiting)[1]
+
+
+class _Disorder(Exception):
+    """Messages are further from their places than is worth waiting for."""
 
 
 def _places(messages: Iterable[Message]) -> array[int]:
@@ -192,9 +238,7 @@ def _places(messages: Iterable[Message]) -> array[int]:
     return array("q", places.tobytes())
 
 
-def _in_order(
-    placed: Iterable[tuple[int, Message]], most_bytes: int, spills: ExitStack
-) -> Iterator[tuple[int, str, int, int, int, bytes | None, bytes | None]]:
+def _in_order(placed: Iterable[tuple[int, Message]], most_bytes: int, spills: ExitStack) -> Iterator[_Row]:
     """Messages by their places 0, 1, ...: most come nearly in order, so that few wait; too many are sorted."""
     rows = ((place, m.topic, m.partition, m.offset, m.timestamp_ms, m.key, m.value) for place, m in placed)
     waiting: dict[int, Any] = {}

@@ -65,7 +65,7 @@ def replay(files: Sequence[Path], config: Config | None = None, shards: int = 1)
         lateness = max((t.lateness_ms for t in heard if t is not None and t.kind != "inventory"), default=0)
         judge = _Judge(config, changes)
         gathered = _Gathered(config, judge)
-        for message, frames in reader.frames(_rows(prepared.telemetry)):
+        for message, frames in reader.frames(_rows(prepared.telemetry), lateness):
             gathered.add(frames)
             gathered.advance(message.timestamp_ms - lateness)
     return Result(judge.findings, judge.evidence, judge.alerts, gathered.refused, judge.windows)
@@ -95,18 +95,21 @@ class _Reader:
         self.decoders: dict[str, Decoder | None] = {}
         self.redactor = None if config.privacy is None else Redactor(config.privacy)
 
-    def frames(self, messages: Iterable[Message]) -> Iterator[tuple[Message, list[Frame]]]:
-        """Each message with its frames."""
-        rest = iter(messages)
+    def frames(self, messages: Iterable[Message], lateness_ms: int = 0) -> Iterator[tuple[Message, list[Frame]]]:
+        """Each message with its frames; those that are late by what the messages before promised are 'unsure'."""
+        rest, passed_ms = iter(messages), NEVER
         while batch := list(islice(rest, BATCH)):
             dead: dict[int, Frame] = {}
             pairs: list[tuple[Message, Decoded]] = []
+            limits_ms: list[float] = []
             for number, message in enumerate(batch):
                 try:
                     pairs.append((message, self._decoded(message)))
+                    limits_ms.append(passed_ms)
                 except DecodeError as error:
                     dead[number] = self.sampler.dead(message, str(error))
-            sampled = iter(self.sampler.batch(pairs))
+                passed_ms = max(passed_ms, message.timestamp_ms - lateness_ms)
+            sampled = iter(self.sampler.batch(pairs, limits_ms))
             for number, message in enumerate(batch):
                 yield message, [dead[number]] if number in dead else next(sampled)
 
@@ -138,11 +141,10 @@ class _Gathered:
         for frame in frames:
             if frame.kind in ("dead", "refused"):
                 self.refused[frame.reason] += 1
+            elif frame.kind == "unsure":
+                self.refused["late"] += 1
             elif frame.kind == "samples":
-                if frame.window_ms + self.size_ms <= self.watermark:
-                    self.refused["late"] += 1
-                else:
-                    self.bodies[frame.window_ms][frame.shard].append(frame.body)
+                self.bodies[frame.window_ms][frame.shard].append(frame.body)
 
     def advance(self, watermark: int) -> None:
         """Event time goes on. A window is judged when the one after it has closed: that has its closing samples."""
@@ -151,7 +153,7 @@ class _Gathered:
         self.watermark = watermark
         size = self.size_ms
         known = self.bodies.keys() | {start - size for start in self.bodies}
-        for start in sorted(start for start in known if self.judged < start <= watermark + 1 - 2 * size):
+        for start in sorted(start for start in known if self.judged < start <= watermark - 2 * size):
             self.judged = start
             own, following = self.bodies.pop(start, {}), self.bodies.get(start + size, {})
             ready = {

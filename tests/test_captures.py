@@ -87,6 +87,40 @@ def test_spilling_gives_the_same_order(tmp_path_factory: pytest.TempPathFactory,
     assert spilled == in_memory
 
 
+@given(seed=st.integers(0, 10_000), count=st.integers(1, 60), room=st.sampled_from([3_000, 8_000, 1 << 20]))
+def test_once_through_or_twice_the_order_is_the_same(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, count: int, room: int
+) -> None:
+    """Lines out of place by as much as fits are sorted while they are read; shuffled offsets need a second reading."""
+    rng = random.Random(seed)
+    messages = [message("tu"[n % 2], n % 3, n // 6, 10 * n + rng.randrange(30)) for n in range(count)]
+    arrived = sorted(messages, key=lambda m: (m.offset + rng.random() * 0.9, m.partition))
+    folder = tmp_path_factory.mktemp("sort")
+    _, once = prepared(arrived, folder, sort_bytes=room)
+    rng.shuffle(messages)
+    _, twice = prepared(messages, folder, sort_bytes=1 << 20)
+    assert once == twice
+
+
+def test_a_capture_nearly_in_order_is_read_once(tmp_path: Path) -> None:
+    messages = [message("t", n % 2, n // 2, 10 * n - 25 * (n % 2)) for n in range(50_000)]
+    told: list[int] = []
+    write_captures(tmp_path / "c.jsonl", messages)
+    prepare([tmp_path / "c.jsonl"], tmp_path, lambda topic: False, told.append, sort_bytes=400_000)
+    assert told == [10_000, 20_000, 30_000, 40_000, 50_000, 50_000]
+    prepare([tmp_path / "c.jsonl"] * 2, tmp_path, lambda topic: False, told.append, sort_bytes=400_000)
+    assert len(told) > 16
+
+
+def test_a_row_has_the_greatest_record_time_before_it(tmp_path: Path) -> None:
+    messages = [message("t", 0, 0, 5), message("u", 0, 0, 9), message("t", 0, 1, 7), message("inventory", 0, 0, 99)]
+    found, order = prepared([*messages, message("u", 0, 1, 11)], tmp_path)
+    with found.telemetry.open("rb") as stream:
+        rows: list[Any] = list(fastavro.reader(stream))
+    assert order == [("t", 0, 0), ("t", 0, 1), ("u", 0, 0), ("u", 0, 1)]
+    assert [row["before_ms"] for row in rows] == [None, 5, 7, 9]
+
+
 def test_a_pipe_is_read_like_a_file(tmp_path: Path) -> None:
     messages = [message("t", 0, n, 100 - n) for n in range(20)]
     write_captures(tmp_path / "c.jsonl", messages)

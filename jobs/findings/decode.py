@@ -42,9 +42,19 @@ class DecodeMessages(ScalarFunction):  # type: ignore[misc]
         self.sealer = None if privacy is None or privacy.dead_letters == "drop" else Sealer(privacy)
 
     def eval(
-        self, k: pd.Series, v: pd.Series, topic: pd.Series, partition: pd.Series, offset: pd.Series, ts: pd.Series
+        self,
+        k: pd.Series,
+        v: pd.Series,
+        topic: pd.Series,
+        partition: pd.Series,
+        offset: pd.Series,
+        ts: pd.Series,
+        passed_ms: pd.Series | None = None,
     ) -> pd.Series:
-        """A list of frames a message, for a batch of messages (columns of equal length; ts are UTC times)."""
+        """A list of frames a message, for a batch of messages (columns of equal length; ts are UTC times).
+
+        `passed_ms` is the event time that was promised before a message; None where that is not known beforehand.
+        """
         collect_batch()
         times = ts.astype("datetime64[ms, UTC]").astype("int64")
         messages = [
@@ -53,7 +63,8 @@ class DecodeMessages(ScalarFunction):  # type: ignore[misc]
                 topic, partition.tolist(), offset.tolist(), times.tolist(), k.tolist(), v.tolist(), strict=True
             )
         ]
-        frames = list(self.frames(messages, self.promises.hear(messages)))
+        limits_ms = self.promises.hear(messages) if passed_ms is None else passed_ms.tolist()
+        frames = list(self.frames(messages, limits_ms))
         texts = [[as_text(f) for f in some] for some in frames]
         if self.sealer is not None:
             for message, some, found in zip(messages, frames, texts, strict=True):

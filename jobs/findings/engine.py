@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from pyflink import java_gateway
 from pyflink.common import Configuration
 from pyflink.datastream import StreamExecutionEnvironment
-from pyflink.java_gateway import get_gateway
 from pyflink.pyflink_gateway_server import get_jvm_opts, prepare_environment_variables
 from pyflink.table import StreamTableEnvironment, TableResult
 
@@ -93,7 +94,7 @@ def embedded(options: Mapping[str, str], folder: Path, brief: bool = False) -> S
     environment = dict(os.environ)
     prepare_environment_variables(environment)
     os.environ["FLINK_ENV_JAVA_OPTS"] = " ".join([*get_jvm_opts(environment), MEMORY, BRIEF if brief else COMPILER])
-    jvm = get_gateway().jvm
+    jvm = _gateway().jvm
     values = {
         **EMBEDDED,
         **storage(),
@@ -110,6 +111,35 @@ def embedded(options: Mapping[str, str], folder: Path, brief: bool = False) -> S
     plugins = jvm.org.apache.flink.core.plugin.PluginUtils.createPluginManagerFromRootFolder(java)
     jvm.org.apache.flink.core.fs.FileSystem.initialize(java, plugins)
     return _environment(Configuration(j_configuration=java))
+
+
+def _gateway() -> Any:
+    """PyFlink's gateway to a JVM of ours. What that writes to standard error goes to ours.
+
+    PyFlink makes a pipe of it that nobody reads: after 64 KiB (a port scan is enough) a JVM that writes stands still,
+    and with it the thread that serves the Python workers.
+    """
+    launch, launched = java_gateway.launch_gateway_server_process, []
+
+    def launch_and_keep(*arguments: Any) -> Any:
+        launched.append(launch(*arguments))
+        return launched[-1]
+
+    java_gateway.launch_gateway_server_process = launch_and_keep
+    try:
+        gateway = java_gateway.get_gateway()
+    finally:
+        java_gateway.launch_gateway_server_process = launch
+    for process in launched:
+        threading.Thread(target=_pass_on, args=(process.stderr,), daemon=True, name="remarks of the JVM").start()
+    return gateway
+
+
+def _pass_on(remarks: Iterable[bytes]) -> None:
+    for line in remarks:
+        with suppress(OSError):  # nobody reads ours any more: the JVM's has to be read all the same
+            sys.stderr.buffer.write(line)
+            sys.stderr.buffer.flush()
 
 
 def on_cluster(options: Mapping[str, str]) -> StreamTableEnvironment:
@@ -157,7 +187,7 @@ def stop(result: TableResult) -> str:
     """Ends a running job with a savepoint, and returns its URI."""
     client: Any = result.get_job_client()
     # Not by PyFlink's own method: it calls a signature that Flink's client no longer has.
-    canonical = get_gateway().jvm.org.apache.flink.core.execution.SavepointFormatType.CANONICAL
+    canonical = java_gateway.get_gateway().jvm.org.apache.flink.core.execution.SavepointFormatType.CANONICAL
     return str(client._j_job_client.stopWithSavepoint(False, None, canonical).get())
 
 
@@ -182,7 +212,17 @@ def worded_errors(described: Callable[[str], str]) -> Iterator[None]:
 
 def cause(trace: str) -> str:
     """The innermost cause in a Java stack trace, and what a Python worker said where it was one."""
-    lines = [line.strip() for line in trace.splitlines()]
-    python = [line for line in lines if line.startswith(("afoot.errors.", "jobs.")) or line.endswith("Error")]
-    causes = [line.removeprefix("Caused by: ") for line in lines if line.startswith("Caused by: ")]
-    return (python or causes or lines or ["no cause was given"])[-1]
+    python: list[str] = []
+    java: list[str] = []
+    in_python = False
+    for line in trace.splitlines():
+        if line.endswith("Traceback (most recent call last):"):
+            in_python = True
+        elif in_python:
+            # Frames are indented; what was raised follows them, and may be any class.
+            if line and not line[0].isspace():
+                python.append(line.strip())
+                in_python = False
+        elif line.strip() and not line.lstrip().startswith(("at ", "...")):
+            java.append(line.strip().removeprefix("Caused by: "))
+    return (python or java or ["no cause was given"])[-1]

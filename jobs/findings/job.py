@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 from pyflink.datastream import DataStream, KeyedStream
@@ -41,10 +42,21 @@ from jobs.findings.render import (
 )
 from jobs.findings.score import SCORED, WINDOW, ScoreAndPlace
 
+SHARDS_REPLAYED = 2  # an instance
 KEPT_MS = 72 * 60_000  # placed signals are kept for as long as a request may reach back: 70 minutes, and two windows
 CAPTURE_TIME = "TO_TIMESTAMP_LTZ(ms, 3)"  # of a record in a prepared capture
 TRANSACTION_TIMEOUT_MS = 900_000  # the most that brokers allow unless told otherwise
 CASE_WINDOWS = "SELECT 0 AS `key`, CAST(ROW(heard) AS ROW<heard STRING>) AS data, rt FROM case_windows"
+RECORDS = {
+    "k": "BYTES",
+    "v": "BYTES",
+    "topic": "STRING",
+    "partition": "INT",
+    "offset": "BIGINT",
+    "ts": "TIMESTAMP_LTZ(3)",
+    "heard": "TIMESTAMP_LTZ(3)",
+    "passed_ms": "BIGINT",
+}
 DECODED = {
     "kind": "STRING",
     "shard": "INT",
@@ -84,16 +96,21 @@ def build(
     bounded: bool = False,
 ) -> StatementSet:
     """The whole job as one statement set; from Kafka, or from a capture that was prepared."""
+    if capture is not None:
+        # A replay resumes nothing that other shards have written, and few of them cost least.
+        shards = min(config.window.shards, SHARDS_REPLAYED * config.flink.parallelism)
+        config = replace(config, window=replace(config.window, shards=shards))
     values = {"separator": unicode_literal(SEPARATOR), "record_separator": unicode_literal(RECORD_SEPARATOR)}
     window = {"window": interval(config.window.size_ms), "window_ms": config.window.size_ms}
 
     _sources(table_env, config, outlets, capture, bounded)
-    frames = _frames(table_env, config, values, window["window_ms"])
+    frames = _frames(table_env, config, values, window["window_ms"], capture is not None)
     table_env.create_temporary_view("frames", frames)
-    keys = spread_keys(config.window.shards + 1, config.flink.parallelism)
-    windows = keyed_rows(table_env, render("03_windows.sql", keys=keys, **values, **window), WINDOW)
+    keys = spread_keys(config.window.shards)
+    by_shard = render("03_windows.sql", keys=[keys[0], *keys], **values, **window)  # NOWHERE, then 0, 1, ...
+    windows = keyed_rows(table_env, by_shard, WINDOW)
     changes = table_env.to_data_stream(table_env.sql_query(render("04_inventory.sql", **values, **window)))
-    ends_ms = None if capture is None else capture.heard_ms - _capture_lateness(config, capture)
+    ends_ms = None if capture is None else capture.heard_ms - _capture_lateness(config, capture) - 1
     scored = _scored(windows, changes, config, ends_ms)
     table_env.create_temporary_view("scored", table_env.from_data_stream(scored, timed_schema(SCORED)))
     table_env.create_temporary_view("placed", table_env.sql_query(render("05_placed.sql")))
@@ -115,9 +132,11 @@ def _sources(
 ) -> None:
     skew = config.window.max_skew_ms
     if capture is not None:
+        lateness_ms = _capture_lateness(config, capture)
         script = render(
             "01_sources_capture.sql",
-            watermark=f"{CAPTURE_TIME} - {interval(_capture_lateness(config, capture))}",
+            lateness=interval(lateness_ms),
+            lateness_ms=lateness_ms,
             version_time=version_time(skew, CAPTURE_TIME),
             telemetry_path=capture.telemetry.absolute().as_uri(),
             inventory_path=capture.inventory.absolute().as_uri(),
@@ -136,6 +155,13 @@ def _sources(
         )
     for statement in statements(script):
         table_env.execute_sql(statement)
+    if capture is not None:
+        # One file has one reader, but every instance is to decode.
+        columns = ", ".join(f"`{name}`" for name in RECORDS)
+        stream = table_env.to_data_stream(table_env.sql_query(f"SELECT {columns} FROM captured")).rebalance()
+        table_env.create_temporary_view(
+            "telemetry", table_env.from_data_stream(stream, own_time_schema(RECORDS, "heard"))
+        )
     table_env.create_temporary_function("decode_messages", decode_messages(config))
 
 
@@ -155,18 +181,23 @@ def _startup(start: str, bounded: bool) -> list[tuple[str, str]]:
     return options
 
 
-def _frames(table_env: StreamTableEnvironment, config: Config, values: dict[str, str], window_ms: object) -> Table:
-    sources = [("telemetry", "ts")]
+def _frames(
+    table_env: StreamTableEnvironment, config: Config, values: dict[str, str], window_ms: object, from_capture: bool
+) -> Table:
+    sources = [("telemetry", "ts", from_capture)]
     if config.inventory():
-        sources.append(("inventory", "heard"))
+        sources.append(("inventory", "heard", False))
+    privacy = config.privacy is not None
     decoded = " UNION ALL ".join(
-        render("02_decode.sql", source=source, counted_at=counted_at, privacy=config.privacy is not None, **values)
-        for source, counted_at in sources
+        render("02_decode.sql", source=source, counted_at=counted_at, passed=passed, privacy=privacy, **values)
+        for source, counted_at, passed in sources
     )
     stream = table_env.to_data_stream(table_env.sql_query(decoded)).rebalance()
     table_env.create_temporary_view("decoded", table_env.from_data_stream(stream, own_time_schema(DECODED, "heard")))
     # Streams are frozen once converted: everything behind this one shares these sources and this decoding.
-    stream = table_env.to_data_stream(table_env.sql_query(render("02_late.sql", window_ms=window_ms)))
+    stream = table_env.to_data_stream(
+        table_env.sql_query(render("02_late.sql", window_ms=window_ms, from_capture=from_capture))
+    )
     return table_env.from_data_stream(stream, own_time_schema(FRAMES, "rt"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -57,10 +58,7 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[tuple[str, int
             sent[name, place] = lag(len(sent), midnight_s + at_s, midnight_s + measured_s)
     end_ms = START_MS + len(CASES) * 86_400_000
     pusher = Message(METRICS, 0, len(sent), end_ms, None, unasked_point(end_ms))
-    # Event time passes between any two records here, where a replay lets it pass between batches of them.
-    batches = {"flink.settings": {"python.fn-execution.bundle.size": "1", "python.fn-execution.arrow.batch.size": "1"}}
-    config = configure(folder / "afoot.toml", topics=[METRICS], **batches)
-    rows, _ = replay([*sent.values(), pusher], folder, config)
+    rows, _ = replay([*sent.values(), pusher], folder, configure(folder / "afoot.toml", topics=[METRICS]))
     return sent, rows
 
 
@@ -93,6 +91,45 @@ def test_a_point_from_next_year_is_refused_and_moves_no_time(
     assert letter[6] == "event time is more than 60 s after the record's own time"
     # What was sent behind it is not late: there is no other dead letter of that day.
     assert [row[2] for row in tables["dead_letters"] if row[-1] == letter[-1]] == [letter[2]]
+
+
+@pytest.mark.slow
+def test_no_point_is_lost_at_a_window_s_edge(cases: tuple[dict[tuple[str, int], Message], Tables]) -> None:
+    sent, tables = cases
+    books = balance(tables["books"])
+    late = sum(map(len, LATE.values()))
+    assert {account: n for (counted, account), n in books.items() if counted == "points"} == {
+        "windows": len(sent) - late - 1,
+        "signals": len(sent) - late - 1,
+        "late": late,
+        "refused": 1,  # the point from next year
+        "unasked": 1,  # the pusher's
+    }
+
+
+@pytest.mark.slow
+def test_a_replay_finds_late_what_the_records_before_had_promised(tmp_path: Path) -> None:
+    """Minutes pass in a batch of records, and both instances decode: neither has a say in it."""
+    rng = random.Random(5)
+    sent, expected, promised_s = [], [], 0.0
+    for number in range(4_000):
+        at_s = 2.0 * number
+        measured_s = at_s - rng.choice([0.0, 0.0, 0.0, 20.0, 100.0, 600.0]) * rng.random()
+        message = lag(number, at_s, max(0.0, round(measured_s, 3)), number % 4, f"j{number % 7}")
+        if max(0.0, round(measured_s, 3)) // 60 * 60 + 60 <= promised_s:
+            expected.append(message.value)
+        promised_s = at_s - LATENESS_S
+        sent.append(message)
+    end_ms = START_MS + 86_400_000
+    rows, _ = replay(
+        [*sent, Message(METRICS, 0, len(sent), end_ms, None, unasked_point(end_ms))],
+        tmp_path,
+        configure(tmp_path / "afoot.toml", topics=[METRICS]),
+    )
+    assert 400 < len(expected) < 2_000
+    assert sorted(row[5] for row in rows["dead_letters"]) == sorted(expected)
+    books = balance(rows["books"])
+    assert (books["points", "late"], books["points", "windows"]) == (len(expected), len(sent) - len(expected))
 
 
 # ---- partitions, on Kafka -------------------------------------------------------------------------------------------

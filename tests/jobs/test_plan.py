@@ -77,6 +77,6 @@ def test_nothing_keeps_state_without_a_bound() -> None:
 def test_each_source_is_read_once_and_each_stage_is_there_once() -> None:
     counts = Counter(kind(node) for node in nodes())
     sources = [node["type"] for node in nodes() if node["pact"] == "Data Source"]
-    assert sorted(re.sub(r"\[\d+\]", "", source) for source in sources) == ["Source: inventory", "Source: telemetry"]
+    assert sorted(re.sub(r"\[\d+\]", "", source) for source in sources) == ["Source: captured", "Source: inventory"]
     assert counts["PythonCalc"] == 2  # decoding, once a source
     assert counts["score and place"] == counts["judge"] == 1

@@ -40,6 +40,7 @@ SINKS = {
 }
 ON_KAFKA = {"alerts_topic": "afoot.alerts", "dead_letters_topic": "afoot.dead-letters"}
 IN_FILES = {"alerts_topic": None, "dead_letters_topic": None}
+DECODE = {"source": "telemetry", "counted_at": "ts", **SEPARATORS}
 
 RENDERED = {
     "01_sources_kafka": lambda: render(
@@ -55,16 +56,16 @@ RENDERED = {
     ),
     "01_sources_capture": lambda: render(
         "01_sources_capture.sql",
-        watermark=watermark(TELEMETRY[:1], "TO_TIMESTAMP_LTZ(ms, 3)"),
+        lateness=interval(30_000),
+        lateness_ms=30_000,
         version_time=version_time(60_000, "TO_TIMESTAMP_LTZ(ms, 3)"),
         telemetry_path="file:///capture/telemetry.jsonl.gz",
         inventory_path="file:///capture/inventory.jsonl.gz",
     ),
-    "02_decode": lambda: render("02_decode.sql", source="telemetry", counted_at="ts", privacy=False, **SEPARATORS),
-    "02_decode_privacy": lambda: render(
-        "02_decode.sql", source="telemetry", counted_at="ts", privacy=True, **SEPARATORS
-    ),
-    "02_late": lambda: render("02_late.sql", window_ms=60_000),
+    "02_decode": lambda: render("02_decode.sql", **DECODE, passed=False, privacy=False),
+    "02_decode_privacy": lambda: render("02_decode.sql", **DECODE, passed=True, privacy=True),
+    "02_late_kafka": lambda: render("02_late.sql", window_ms=60_000, from_capture=False),
+    "02_late_capture": lambda: render("02_late.sql", window_ms=60_000, from_capture=True),
     "03_windows": lambda: render("03_windows.sql", keys=[0, 3, 4], **SEPARATORS, **WINDOW),
     "04_inventory": lambda: render("04_inventory.sql", **SEPARATORS, **WINDOW),
     "05_placed": lambda: render("05_placed.sql"),

@@ -1,5 +1,6 @@
 -- Step 1: the topics as they are, bytes and Kafka coordinates. Each table is one Kafka source, read once.
 -- Event time moves per partition, before anything merges them: by the record's own time less the lateness of its topic.
+-- A promise of a time is that nothing before it follows: the watermark, behind which nothing at its own time does, is 1 ms less.
 -- A partition that is silent for idle_after of wall time stops holding the others back.
 CREATE TABLE telemetry (
   k BYTES,
@@ -9,7 +10,7 @@ CREATE TABLE telemetry (
   `offset` BIGINT NOT NULL METADATA VIRTUAL,
   ts TIMESTAMP_LTZ(3) NOT NULL METADATA FROM 'timestamp' VIRTUAL,
   heard AS {{ watermark }},
-  WATERMARK FOR heard AS heard
+  WATERMARK FOR heard AS heard - INTERVAL '0.001' SECOND
 ) WITH (
   'topic-pattern' = {{ telemetry_pattern | quoted }},
 {%- for name, value in kafka_options %}
@@ -34,7 +35,7 @@ CREATE TABLE inventory (
   `offset` BIGINT NOT NULL METADATA VIRTUAL,
   ts TIMESTAMP_LTZ(3) NOT NULL METADATA FROM 'timestamp' VIRTUAL,
   heard AS {{ version_time }},
-  WATERMARK FOR heard AS heard
+  WATERMARK FOR heard AS heard - INTERVAL '0.001' SECOND
 ) WITH (
   'topic-pattern' = {{ inventory_pattern | quoted }},
 {%- for name, value in kafka_options %}

@@ -44,7 +44,7 @@ FROM (
     CAST({{ counted_at }} AS TIMESTAMP_LTZ(3)) AS counted_at,
     heard
   FROM (
-    SELECT decode_messages(k, v, topic, `partition`, `offset`, ts) AS frames, topic, `partition`, `offset`, ts, heard, k, v
+    SELECT decode_messages(k, v, topic, `partition`, `offset`, ts{{ ", passed_ms" if passed }}) AS frames, topic, `partition`, `offset`, ts, heard, k, v
     FROM {{ source }}
   ) CROSS JOIN UNNEST(frames) AS decoded (frame)
 )

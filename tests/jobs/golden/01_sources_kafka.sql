@@ -1,5 +1,6 @@
 -- Step 1: the topics as they are, bytes and Kafka coordinates. Each table is one Kafka source, read once.
 -- Event time moves per partition, before anything merges them: by the record's own time less the lateness of its topic.
+-- A promise of a time is that nothing before it follows: the watermark, behind which nothing at its own time does, is 1 ms less.
 -- A partition that is silent for idle_after of wall time stops holding the others back.
 CREATE TABLE telemetry (
   k BYTES,
@@ -9,7 +10,7 @@ CREATE TABLE telemetry (
   `offset` BIGINT NOT NULL METADATA VIRTUAL,
   ts TIMESTAMP_LTZ(3) NOT NULL METADATA FROM 'timestamp' VIRTUAL,
   heard AS CASE WHEN topic = 'telemetry.metrics' THEN ts - INTERVAL '0 00:00:30.000' DAY TO SECOND WHEN topic = 'telemetry.logs' THEN ts - INTERVAL '0 00:00:30.000' DAY TO SECOND WHEN topic = 'telemetry.flows' THEN ts - INTERVAL '0 00:00:30.000' DAY TO SECOND ELSE ts - INTERVAL '0 00:10:00.000' DAY TO SECOND END,
-  WATERMARK FOR heard AS heard
+  WATERMARK FOR heard AS heard - INTERVAL '0.001' SECOND
 ) WITH (
   'topic-pattern' = 'telemetry\.metrics|telemetry\.cloudwatch|telemetry\.logs|telemetry\.flows',
   'properties.bootstrap.servers' = 'kafka-0:9092',
@@ -33,7 +34,7 @@ CREATE TABLE inventory (
   `offset` BIGINT NOT NULL METADATA VIRTUAL,
   ts TIMESTAMP_LTZ(3) NOT NULL METADATA FROM 'timestamp' VIRTUAL,
   heard AS CASE WHEN v IS NULL THEN TO_TIMESTAMP_LTZ(0, 3) WHEN COALESCE(TRY_CAST(JSON_VALUE(CAST(v AS STRING), '$.source.ts_ms') AS BIGINT), TRY_CAST(JSON_VALUE(CAST(v AS STRING), '$.payload.source.ts_ms') AS BIGINT), TRY_CAST(JSON_VALUE(CAST(v AS STRING), '$.__source_ts_ms') AS BIGINT), TRY_CAST(JSON_VALUE(CAST(v AS STRING), '$.payload.__source_ts_ms') AS BIGINT)) IS NULL OR TO_TIMESTAMP_LTZ(COALESCE(TRY_CAST(JSON_VALUE(CAST(v AS STRING), '$.source.ts_ms') AS BIGINT), TRY_CAST(JSON_VALUE(CAST(v AS STRING), '$.payload.source.ts_ms') AS BIGINT), TRY_CAST(JSON_VALUE(CAST(v AS STRING), '$.__source_ts_ms') AS BIGINT), TRY_CAST(JSON_VALUE(CAST(v AS STRING), '$.payload.__source_ts_ms') AS BIGINT)), 3) > ts + INTERVAL '0 00:01:00.000' DAY TO SECOND THEN ts ELSE TO_TIMESTAMP_LTZ(COALESCE(TRY_CAST(JSON_VALUE(CAST(v AS STRING), '$.source.ts_ms') AS BIGINT), TRY_CAST(JSON_VALUE(CAST(v AS STRING), '$.payload.source.ts_ms') AS BIGINT), TRY_CAST(JSON_VALUE(CAST(v AS STRING), '$.__source_ts_ms') AS BIGINT), TRY_CAST(JSON_VALUE(CAST(v AS STRING), '$.payload.__source_ts_ms') AS BIGINT)), 3) END,
-  WATERMARK FOR heard AS heard
+  WATERMARK FOR heard AS heard - INTERVAL '0.001' SECOND
 ) WITH (
   'topic-pattern' = 'inventory|(?:(.*\.)?inventory\.(entity|relation|schedule|heartbeat))',
   'properties.bootstrap.servers' = 'kafka-0:9092',

@@ -33,7 +33,7 @@ FROM (
     CAST(ts AS TIMESTAMP_LTZ(3)) AS counted_at,
     heard
   FROM (
-    SELECT decode_messages(k, v, topic, `partition`, `offset`, ts) AS frames, topic, `partition`, `offset`, ts, heard, k, v
+    SELECT decode_messages(k, v, topic, `partition`, `offset`, ts, passed_ms) AS frames, topic, `partition`, `offset`, ts, heard, k, v
     FROM telemetry
   ) CROSS JOIN UNNEST(frames) AS decoded (frame)
 )

@@ -1,6 +1,6 @@
 -- Step 3: the blocks of a shard and a window, joined into one row: the only thing that grows with the points, and it
 -- stays in the JVM. Counts of metrics that no signal asks for ride along, in a shard of their own (-1).
--- A row is (key, data): keys spread the shards evenly over the instances of step 5.
+-- A row is (key, data): keys spread the shards over the instances of step 5.
 SELECT
   ARRAY[0, 3, 4][shard + 2] AS `key`,
   CAST(ROW(points, bodies, unasked) AS ROW<points BIGINT, bodies STRING, unasked STRING>) AS data,

@@ -1,6 +1,8 @@
 -- Step 2, behind an exchange from every decoder to every instance here: event time is what all of them have reached, so
 -- the windows, which see the same from here, are never ahead of it. A partition that was idle may well be behind it.
 -- A block whose window has closed is late: it is split off here, because a window would drop it without a word.
+-- Of a capture, those that decoding was not sure of are those: it knows what was promised before their record, and event
+-- time here is at most that.
 -- `rt` is never late itself.
 SELECT
   CASE kind WHEN 'unsure' THEN 'samples' ELSE kind END AS kind,
@@ -25,6 +27,6 @@ SELECT
 FROM (
   SELECT
     *,
-    COALESCE(kind IN ('samples', 'unsure') AND TO_TIMESTAMP_LTZ(window_ms + 60000, 3) <= watermark_now, FALSE) AS late
+    kind = 'unsure' AS late
   FROM (SELECT *, CURRENT_WATERMARK(heard) AS watermark_now FROM decoded)
 )

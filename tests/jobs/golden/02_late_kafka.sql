@@ -1,0 +1,30 @@
+-- Step 2, behind an exchange from every decoder to every instance here: event time is what all of them have reached, so
+-- the windows, which see the same from here, are never ahead of it. A partition that was idle may well be behind it.
+-- A block whose window has closed is late: it is split off here, because a window would drop it without a word.
+-- `rt` is never late itself.
+SELECT
+  CASE kind WHEN 'unsure' THEN 'samples' ELSE kind END AS kind,
+  shard,
+  window_ms,
+  messages,
+  points,
+  reason,
+  body,
+  late,
+  topic,
+  `partition`,
+  `offset`,
+  ts,
+  CASE WHEN late OR kind IN ('dead', 'refused') THEN k END AS k,
+  CASE WHEN late OR kind IN ('dead', 'refused') THEN v END AS v,
+  CASE
+    WHEN kind IN ('samples', 'unsure') AND NOT late THEN TO_TIMESTAMP_LTZ(window_ms, 3)
+    WHEN watermark_now IS NOT NULL AND counted_at <= watermark_now THEN watermark_now + INTERVAL '0.001' SECOND
+    ELSE counted_at
+  END AS rt
+FROM (
+  SELECT
+    *,
+    COALESCE(kind IN ('samples', 'unsure') AND TO_TIMESTAMP_LTZ(window_ms + 60000 - 1, 3) <= watermark_now, FALSE) AS late
+  FROM (SELECT *, CURRENT_WATERMARK(heard) AS watermark_now FROM decoded)
+)

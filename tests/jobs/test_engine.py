@@ -1,0 +1,111 @@
+"""The engine in a process of ours: what its JVM says, and what is said of its failures."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from jobs.findings.crossing import JUDGE_LOAD, MAX_PARALLELISM, key_groups
+from jobs.findings.engine import cause
+from tests.servers.process import REPOSITORY
+
+IN_A_PROCESS = """
+import json, os, sys
+from pathlib import Path
+from jobs.findings import crossing, engine
+from pyflink.java_gateway import get_gateway
+
+engine.embedded({}, Path(sys.argv[1]), brief=True)
+jvm = get_gateway().jvm
+for number in range(3_000):
+    jvm.System.err.println(f"{number:0100d}")
+keys = crossing.spread_keys(200)
+row, groups = jvm.org.apache.flink.types.Row(1), []
+for key in keys:
+    row.setField(0, key)
+    groups.append(jvm.org.apache.flink.runtime.state.KeyGroupRangeAssignment.assignToKeyGroup(row, 120))
+print(json.dumps([keys, groups]), flush=True)
+os._exit(0)
+"""
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
+    """An engine that was started, said a lot, and was asked for the keys of 200 shards."""
+    folder = tmp_path_factory.mktemp("engine")
+    return subprocess.run(
+        [sys.executable, "-c", IN_A_PROCESS, str(folder)],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+
+
+@pytest.mark.slow
+def test_a_jvm_that_says_a_lot_does_not_stand_still(engine: subprocess.CompletedProcess[str]) -> None:
+    assert f"{2_000:0100d}" in engine.stderr
+
+
+@pytest.mark.slow
+def test_each_shard_has_a_key_of_its_group(engine: subprocess.CompletedProcess[str]) -> None:
+    keys, groups = json.loads(engine.stdout.splitlines()[-1])
+    assert groups == key_groups(200)
+    assert len(set(keys)) == 200
+
+
+@pytest.mark.parametrize("parallelism", [1, 2, 3, 4, 6])
+@pytest.mark.parametrize("shards", [8, 16, 32])
+def test_instances_get_about_equal_loads(shards: int, parallelism: int) -> None:
+    loads = [float(JUDGE_LOAD), *[0.0] * (parallelism - 1)]
+    for group in key_groups(shards):
+        loads[group * parallelism // MAX_PARALLELISM] += 1
+    assert sum(loads) == shards + JUDGE_LOAD
+    assert max(loads) - max(sum(loads) / parallelism, JUDGE_LOAD) <= 1
+
+
+WORKER = """org.apache.flink.runtime.JobException: Recovery is suppressed by NoRestartBackoffTimeStrategy
+\tat org.apache.flink.runtime.executiongraph.ExecutionFailureHandler.handleFailure(ExecutionFailureHandler.java:219)
+Caused by: java.lang.RuntimeException: Error received for instruction 2: Traceback (most recent call last):
+  File "sdk_worker.py", line 311, in _execute
+    response = task()
+  File "decode.py", line 66, in eval
+    return found.isna()
+LAST
+
+\tat org.apache.beam.runners.fnexecution.control.FnApiControlClient.close(FnApiControlClient.java:1)
+"""
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        "AttributeError: 'NoneType' object has no attribute 'isna'",
+        "AssertionError",
+        "afoot.errors.AfootError: window from 0 to 60000: cannot be read",
+        "pyarrow.lib.ArrowInvalid: offset overflow",
+        "zstandard.ZstdError: cannot decompress",
+        "KeyboardInterrupt",
+    ],
+)
+def test_the_cause_is_what_a_python_worker_said(last: str) -> None:
+    assert cause(WORKER.replace("LAST", last)) == last
+
+
+@pytest.mark.parametrize(
+    ("trace", "expected"),
+    [
+        (
+            "java.lang.Exception: no\nCaused by: java.io.IOException: No space left\n\tat x\n\t... 9 more",
+            "java.io.IOException: No space left",
+        ),
+        ("java.lang.IllegalStateException: no\n\tat y", "java.lang.IllegalStateException: no"),
+        ("", "no cause was given"),
+    ],
+)
+def test_the_cause_of_the_engines_own_failures(trace: str, expected: str) -> None:
+    assert cause(trace) == expected
