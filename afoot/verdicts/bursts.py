@@ -10,7 +10,7 @@ from statistics import median
 from afoot.verdicts.episodes import Spans
 from afoot.verdicts.inputs import Reading
 from afoot.verdicts.rules import MINUTE_MS, Rules
-from afoot.verdicts.shares import Io
+from afoot.verdicts.shares import MEASURES, Io
 from afoot.verdicts.tally import is_up
 
 MAJOR = 0.25  # bursts smaller than this part of the largest are no runs of the same job
@@ -21,15 +21,28 @@ USUAL_RUNS = 20  # runs that tell how long and how heavy a job usually is
 class Burst:
     """One burst: start of its first window, end of its last, and how much more it was than expected at most.
 
+    Measures are kept apart: where one misses a sample there is the other, and bytes are millions where operations are
+    hundreds.
+
     A first window with less than a quarter of what the next one has is not its first: a job that begins in the last
     seconds of a minute is nearer to the next one, and so is one whose counter is read between the two.
     """
 
     start_ms: int
     end_ms: int
-    peak: float = 0.0
+    peaks: dict[str, float] = field(default_factory=dict)  # by measure
     windows: int = 0  # in which it was up
     harm: bool = False
+
+    @property
+    def measure(self) -> str:
+        """What it is weighed by: operations, bytes where they were never heard."""
+        return next(name for name in MEASURES if name in self.peaks)
+
+    @property
+    def peak(self) -> float:
+        """The most by that measure."""
+        return self.peaks[self.measure]
 
     @property
     def minutes(self) -> float:
@@ -50,20 +63,23 @@ class BurstTrack:
     due_by_ms: int = 0  # ... and when its run is overdue
     missing: bool = False  # a run did not come, and none has since
 
-    def add(self, start_ms: int, end_ms: int, io: Io, rules: Rules) -> bool:
-        """Adds a window of the tenant's I/O; whether the track holds anything worth keeping."""
+    def add(self, start_ms: int, end_ms: int, measures: Mapping[str, Io], rules: Rules) -> bool:
+        """Adds a window of the tenant's I/O, by measure; whether the track holds anything worth keeping."""
         gap = rules.time.ms("gap")
+        io = next(iter(measures.values()))
         if is_up(io.value, io.expected, io.score, rules.raised.score, rules.raised.burst_ratio):
             if not self.bursts or start_ms - self.bursts[-1].end_ms > gap:
                 self.bursts.append(Burst(start_ms, end_ms))
                 self.loudest.clear()
             burst = self.bursts[-1]
             burst.end_ms = end_ms
-            excess = io.value - io.expected
-            if burst.windows == 1 and burst.peak < MAJOR * excess:
+            excess = {name: io.value - io.expected for name, io in measures.items()}
+            both = next((name for name in excess if name in burst.peaks), None)
+            if burst.windows == 1 and both and burst.peaks[both] < MAJOR * excess[both]:
                 burst.start_ms = start_ms  # a counter's increase is spread over its scrape: that was its first trace
             burst.windows += 1
-            burst.peak = max(burst.peak, excess)
+            for name, more in excess.items():
+                burst.peaks[name] = max(burst.peaks.get(name, more), more)
         if self.bursts:
             self.heard.add(start_ms, end_ms, gap)
         return bool(self.bursts)
@@ -77,8 +93,11 @@ class BurstTrack:
 
     def major(self) -> list[Burst]:
         """The bursts that count as runs."""
-        largest = max((burst.peak for burst in self.bursts), default=0.0)
-        return [burst for burst in self.bursts if burst.peak >= MAJOR * largest]
+        largest: dict[str, float] = {}
+        for burst in self.bursts:
+            for name, peak in burst.peaks.items():
+                largest[name] = max(largest.get(name, peak), peak)
+        return [burst for burst in self.bursts if burst.peak >= MAJOR * largest[burst.measure]]
 
     def starts(self) -> list[int]:
         """When the runs began."""
@@ -90,9 +109,10 @@ class BurstTrack:
         if len(earlier) < rules.recurrence.runs:
             return ""
         rule = rules.schedule
-        minutes, peak = median(other.minutes for other in earlier), median(other.peak for other in earlier)
+        minutes = median(other.minutes for other in earlier)
+        peaks = [other.peaks[burst.measure] for other in earlier if burst.measure in other.peaks]
         if burst.minutes >= rule.longer * minutes and burst.minutes >= minutes + rule.longer_minutes:
             return f"its run is longer than usual: {burst.minutes:.0f} min so far against {minutes:.0f} min"
-        if ended and burst.peak >= rule.heavier * peak:
-            return f"its run was heavier than usual: {burst.peak:,.0f} more than at rest against {peak:,.0f}"
+        if ended and len(peaks) >= rules.recurrence.runs and burst.peak >= rule.heavier * median(peaks):
+            return f"its run was heavier than usual: {burst.peak:,.0f} more than at rest against {median(peaks):,.0f}"
         return ""

@@ -174,7 +174,7 @@ class Effects:
         """The components of all tenants, those that left in mid-effect included."""
         names = {tenant.entity for of_volume in tenants.values() for tenant in of_volume}
         for sums in episode.settled.values():
-            for excess in (*sums.measures.values(), sums.dark):
+            for excess in (*sums.measures.values(), *sums.dark.values()):
                 names.update(excess.tenants)
         found = {}
         for name in names:

@@ -29,7 +29,7 @@ class ScheduledJobs:
     def _follow(self, volume: str, window: VolumeWindow, tenant: TenantIo) -> None:
         start_ms, end_ms, key = window.start_ms, window.end_ms, (tenant.entity, volume)
         track = self.desk.book.bursts.get(key) or BurstTrack()
-        if not track.add(start_ms, end_ms, next(iter(tenant.measures.values())), self.rules):
+        if not track.add(start_ms, end_ms, tenant.measures, self.rules):
             return
         self.desk.book.bursts[key] = track
         burst = track.bursts[-1]

@@ -243,6 +243,10 @@ class Excess:
             known.total += silence.total
 
 
+def _by_measure() -> dict[str, Excess]:
+    return {name: Excess() for name in MEASURES}
+
+
 @dataclass(slots=True)
 class Pressure:
     """A volume over the windows of an effect, for one victim."""
@@ -250,8 +254,8 @@ class Pressure:
     windows: int = 0  # from the one before the onset on
     heard: int = 0  # of them, windows in which the volume was heard
     strained: int = 0  # of them, windows in which its latency or queue was heard
-    measures: dict[str, Excess] = field(default_factory=lambda: {name: Excess() for name in MEASURES})
-    dark: Excess = field(default_factory=Excess)  # tenants' excess while the volume was silent
+    measures: dict[str, Excess] = field(default_factory=_by_measure)
+    dark: dict[str, Excess] = field(default_factory=_by_measure)  # tenants' excess while the volume was silent
     calm: dict[str, Tally] = field(default_factory=dict)  # the volume's own signals, over all windows
     strain: dict[str, Tally] = field(default_factory=dict)  # and over those of an excess
     pointers: Pointers = field(default_factory=Pointers)
@@ -261,9 +265,9 @@ class Pressure:
         self.windows += other.windows
         self.heard += other.heard
         self.strained += other.strained
-        for name, excess in other.measures.items():
-            self.measures[name].add(excess)
-        self.dark.add(other.dark)
+        for name in MEASURES:
+            self.measures[name].add(other.measures[name])
+            self.dark[name].add(other.dark[name])
         for mine, theirs in ((self.calm, other.calm), (self.strain, other.strain)):
             for signal, tally in theirs.items():
                 known = mine.get(signal)
@@ -292,7 +296,7 @@ def pressure(window: VolumeWindow, victim: str, counts: bool, rules: Rules) -> P
     """One window as sums; `counts`: it is one of those in which the volume must have been heard."""
     sums = Pressure(int(counts), int(counts and window.heard), int(counts and window.pressed is not None))
     if not window.heard:
-        _add_dark(sums.dark, window, victim, rules)
+        sums.dark = {measure: _dark(window, victim, measure, rules) for measure in MEASURES}
         return sums
     loaded = [_excess(window, victim, measure, rules) for measure in MEASURES if measure in window.measures]
     for measure, excess in zip([name for name in MEASURES if name in window.measures], loaded, strict=True):
@@ -345,19 +349,24 @@ def _excess(window: VolumeWindow, victim: str, measure: str, rules: Rules) -> Ex
     return found
 
 
-def _add_dark(dark: Excess, window: VolumeWindow, victim: str, rules: Rules) -> None:
-    raised = rules.raised
+def _dark(window: VolumeWindow, victim: str, measure: str, rules: Rules) -> Excess:
+    """What the tenants alone show in one window by one measure; who lacks that is not heard in it."""
+    raised, dark = rules.raised, Excess()
+    unheard = set(window.missing)
     for tenant in window.tenants:
-        if victim in tenant.own_of:
+        io = tenant.measures.get(measure)
+        if io is None:
+            unheard.add(tenant.entity)
+        if io is None or victim in tenant.own_of:
             continue
-        io = next(iter(tenant.measures.values()))
         if is_up(io.value, io.expected, io.score, raised.score, raised.burst_ratio):
             dark.tenants[tenant.entity] = _part(window, tenant, io)
     if dark.tenants:
         dark.windows = 1
         dark.total = sum(part.excess for part in dark.tenants.values())
-        dark.silent = {entity: Silence(1, dark.total) for entity in window.missing}
+        dark.silent = {entity: Silence(1, dark.total) for entity in sorted(unheard)}
         dark.first_ms, dark.last_ms = window.start_ms, window.end_ms
+    return dark
 
 
 def _part(window: VolumeWindow, tenant: TenantIo, io: Io) -> TenantExcess:
@@ -411,8 +420,12 @@ def divide(sums: Pressure) -> Shares | None:
 
 
 def divide_dark(sums: Pressure) -> Shares | None:
-    """The shares of what the tenants alone show while the volume is silent; the residual is not known."""
-    return _divide("operations", sums.dark) if sums.dark.windows else None
+    """The shares of what the tenants alone show while the volume is silent; the residual is not known.
+
+    By the measure in which they were up in most windows, operations first.
+    """
+    measure, excess = max(sums.dark.items(), key=lambda item: item[1].windows)
+    return _divide(measure, excess) if excess.windows else None
 
 
 def _divide(measure: str, excess: Excess) -> Shares:

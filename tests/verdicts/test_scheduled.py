@@ -32,8 +32,26 @@ def test_a_counters_first_trace_of_a_burst_is_not_its_start(first: float, began:
     track = BurstTrack()
     for minute, excess in enumerate((first, 100.0, 500.0)):
         start = at(0, minute)
-        track.add(start, start + MINUTE, Io(1 + excess, 1.0, 1.0, excess, ("total_ops",)), shipped_rules())
+        io = Io(1 + excess, 1.0, 1.0, excess, ("total_ops",))
+        track.add(start, start + MINUTE, {"operations": io}, shipped_rules())
     assert track.starts() == [at(0, began)]
+
+
+@pytest.mark.parametrize("lost", [set(), {40}, {100}, {40, 41, 42}])
+def test_a_run_whose_operations_are_missing_is_not_weighed_by_its_bytes(lost: set[int]) -> None:
+    """A counter that misses a sample leaves the other measure, whose numbers are a million times as large."""
+    track = BurstTrack()
+    for minute in range(180):
+        more = 500.0 if minute % 60 in (40, 41, 42) else 0.0
+        measures = {
+            "operations": Io(10 + more, 10.0, 1.0, more, ("read_ops", "write_ops")),
+            "bytes": Io(1e6 * (10 + more), 1e7, 1e6, more, ("read_bytes", "write_bytes")),
+        }
+        if minute in lost:
+            del measures["operations"]
+        track.add(at(0, minute), at(0, minute) + MINUTE, measures, shipped_rules())
+    assert track.starts() == [at(0, minute) for minute in (40, 100, 160)]
+    assert track.off_usual(track.bursts[-1], True, shipped_rules()) == ""
 
 
 def test_without_a_schedule_nothing_is_expected() -> None:

@@ -227,6 +227,26 @@ def test_a_silent_volume_leaves_its_tenants() -> None:
     assert [(share.entity, share.share) for share in dark.tenants] == [("vm:a", 0.8), ("vm:b", 0.2)]
 
 
+def test_a_silent_volumes_tenants_are_weighed_by_one_measure() -> None:
+    """In one of three windows the small one has lost its operations; its bytes are there, and are no operations."""
+    windows = []
+    for lost in (False, True, False):
+        small = {"total_ops": reading("total_ops", 350, 50), "total_bytes": reading("total_bytes", 3.5e7, 5e6)}
+        large = {"total_ops": reading("total_ops", 1050, 50), "total_bytes": reading("total_bytes", 1.05e8, 5e6)}
+        if lost:
+            del small["total_ops"]
+        heard = {
+            "vm:a": Heard("vm:a", "", "vm", False, large),
+            "vm:b": Heard("vm:b", "", "vm", False, small, frozenset({"total_ops"} if lost else ())),
+        }
+        windows.append(volume_window(0, 60_000, VOLUME, heard, TENANTS, RULES))
+    dark = divide_dark(summed(*windows))
+    assert dark is not None
+    assert dark.measure == "operations"
+    shares = {share.entity: share.share for share in dark.tenants}
+    assert shares["vm:a"] > 0.7 and shares["vm:b"] < 0.3
+
+
 def test_who_is_not_heard_is_missing_with_the_reason() -> None:
     found = window({"vm:a": None})
     assert found.missing == {"vm:a": NO_SIGNAL}
