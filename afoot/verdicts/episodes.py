@@ -74,7 +74,8 @@ def _sum(signal: str, parts: list[Heard]) -> Reading | None:
     if not judged:
         return Reading(signal, readings[0].unit, value, None, None, None, pointers)
     expected = sum(reading.expected or 0.0 for reading in judged)
-    spread = sum(spread_of(reading) ** 2 for reading in judged) ** 0.5
+    # Members share one load and go up and down with it, so their spreads add up; as if independent, they would hide it.
+    spread = sum(spread_of(reading) for reading in judged)
     return Reading(signal, readings[0].unit, value, expected, spread, score_of(value, expected, spread), pointers)
 
 
@@ -90,9 +91,15 @@ def risen(entity: Heard, hearing: Hearing, rules: Rules) -> Reading | None:
 def dipped(entity: Heard, hearing: Hearing, rules: Rules) -> float:
     """By which part of what is expected an entity's output is down, 0 if it is not."""
     reading = entity.readings.get(hearing.output)
-    if not reading or not reading.expected or reading.score is None or reading.score > -rules.raised.score:
+    if not reading or reading.score is None or reading.score > -rules.raised.score:
         return 0.0
-    return max(0.0, 1.0 - reading.value / reading.expected)
+    return shortfall(entity, hearing)
+
+
+def shortfall(entity: Heard, hearing: Hearing) -> float:
+    """By which part of what is expected an entity's output is below it, however little that says by itself."""
+    reading = entity.readings.get(hearing.output)
+    return max(0.0, 1.0 - reading.value / reading.expected) if reading and reading.expected else 0.0
 
 
 def not_ready(entity: Heard, hearing: Hearing) -> Reading | None:
@@ -133,7 +140,7 @@ class Episode:
     silent: dict[str, int] = field(default_factory=dict)  # windows in which an entity's deciding signals were missing
     inputs: dict[str, Cause] = field(default_factory=dict)
     unready: dict[str, Cause] = field(default_factory=dict)
-    rise: float = 0.0  # sums of input / expected - 1 ...
+    rise: float = 0.0  # while the lag came up, sums of input / expected - 1 ...
     dip: float = 0.0  # ... and of 1 - output / expected: the two ways for a backlog to grow
     outputs: int = 0  # windows in which an output was heard
     settled: dict[str, Pressure] = field(default_factory=dict)  # by volume, up to the lag's peak
@@ -180,7 +187,10 @@ class Episode:
                 _add_cause(self.unready, entity, unready, window.start_ms)
             if hearing.output in entity.readings:
                 outputs += 1
-                dips.append(dipped(entity, hearing, rules))
+                # That a backlog grew is known: an output that is low for its noise alone would not be told from it.
+                dips.append(shortfall(entity, hearing))
+        if window.end_ms < self.onset_ms:
+            return  # what rose before was taken out as it came: no backlog grew by it
         self.rise += max(rises, default=0.0)
         self.dip += max(dips, default=0.0)
         self.outputs += bool(outputs)

@@ -165,9 +165,9 @@ def _weight(storage: Storage) -> tuple[int, float, float, str]:
 
 
 def _inputs(episode: Episode, chain: Chain) -> list[Cause]:
-    """Entities whose input rose, first of the chain first; a pod's rise is its deployment's."""
+    """Entities whose input rose, first of the chain first; a pod's rise is its deployment's. One window is a blip."""
     place = {hop.entity: (hop.position, hop.entity) for hop in chain.hops if hop.type != "pod"}
-    risen = [cause for cause in episode.inputs.values() if cause.entity in place]
+    risen = [cause for cause in episode.inputs.values() if cause.entity in place and cause.windows > 1]
     return sorted(risen, key=lambda cause: place[cause.entity])
 
 
@@ -192,7 +192,7 @@ def _facts(
     other = [episode.onset_ms + window_ms]
     if shares and shares.pressed:
         other.append(shares.first_ms)
-    if inputs and inputs[0].windows > 1:
+    if inputs:
         other.append(inputs[0].first_ms)
     return {
         "unready_lead_minutes": (min(other) - unready.first_ms) / MINUTE_MS if unready else None,

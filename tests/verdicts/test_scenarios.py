@@ -152,6 +152,53 @@ def test_n3_more_data_is_the_load_and_storage_is_cleared(lead: int) -> None:
     assert world.latest() == [found]
 
 
+def test_members_that_share_a_load_are_as_unusual_together_as_each_of_them() -> None:
+    world = World()
+    world.until(1)
+    world.minutes(6, LOAD, LATE)
+    rows = world.heard(world.only("upstream_load"))
+    assert rows[RECEIVERS[0], "bytes_in"].score == pytest.approx(12)
+    assert rows[DEPLOYMENT, "bytes_in"].score == pytest.approx(12)
+
+
+def _arriving(part: float) -> dict[str, dict[str, float]]:
+    """This part of what usually arrives."""
+    arriving = {INGRESS: {"request_rate": 500 * part}, TOPIC: {"bytes_in": 2e6 * part}}
+    return {**arriving, **{receiver: {"bytes_in": 1e6 * part} for receiver in RECEIVERS}}
+
+
+def test_what_rose_before_the_lag_and_was_taken_out_did_not_cause_it() -> None:
+    world = World()
+    world.until(1, 35)
+    world.minutes(3, _arriving(1.6))
+    world.until(1, 40)
+    world.minutes(6, BURST, LATE)
+    found = world.only("shared_volume_contention")
+    assert (world.latest(), found.culprit_entity) == ([found], BACKUP)
+    assert world.verdicts(found)[INGRESS] == "cleared"
+
+
+def test_a_blip_of_one_window_neither_explains_nor_hides_a_cause() -> None:
+    world = World()
+    world.until(1, 40)
+    world.minutes(1, both(_arriving(2), BURST, LATE))
+    world.minutes(5, BURST, LATE)
+    found = world.only("shared_volume_contention")
+    assert ({finding.kind for finding in world.findings}, found.culprit_entity) == ({found.kind}, BACKUP)
+
+
+def test_an_output_that_falls_within_its_noise_still_lets_the_backlog_grow() -> None:
+    slower = {JOB: {"records_out": 4_300}, TOPIC: {"bytes_out": 1.8e6}}  # scores of -2.8 and -2
+    world = World()
+    world.until(1, 38)
+    world.minutes(1, _arriving(1.16))
+    world.minutes(1)
+    world.minutes(1, both(BURST, _arriving(1.16), slower, LATE))
+    world.minutes(3, both(BURST, slower, LATE))
+    found = world.only("shared_volume_contention")
+    assert ({finding.kind for finding in world.findings}, found.culprit_entity) == ({found.kind}, BACKUP)
+
+
 def test_n3_the_first_of_the_chain_that_rose_is_named() -> None:
     world = World()
     world.until(1)
