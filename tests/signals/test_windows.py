@@ -66,6 +66,23 @@ def test_a_gauge_is_the_mean_over_time_in_si_units() -> None:
     assert (found["value"], found["unit"]) == (0.00102, "s")
 
 
+@pytest.mark.parametrize(
+    ("metric", "name"),
+    [
+        ("volume_avg_latency", "latency"),
+        ("volume_write_latency", "write_latency"),
+        ("volume_read_latency", "read_latency"),
+    ],
+)
+def test_flash_whose_latency_doubles_is_unusual(metric: str, name: str) -> None:
+    usual_us = 400
+    rows = [point(metric, HARVEST, 60 * n + 5, usual_us if n < 20 else 2 * usual_us) for n in range(21)]
+    found = signal(Run().windows(range(21), rows)[20], VOLUME, name)
+    assert found is not None
+    assert found["expected"] == pytest.approx(usual_us * 1e-6)
+    assert found["score"] > 3
+
+
 def test_the_last_value_counts_where_the_catalogue_says_so() -> None:
     rows = [point("flink_jobmanager_job_lastCheckpointDuration", {"job_name": "enricher"}, s, 1000 * s) for s in (9, 5)]
     assert one_window(rows, "job:enricher", "checkpoint_duration") == 9
