@@ -144,14 +144,20 @@ class History:
         days = np.sum(~np.isnan(said[:, NEIGHBOURS]), axis=1)
         return np.where(days >= self.settings.min_season_days, median, nothing)
 
-    def expect(self, rows: NDArray[np.int64], values: Floats, floor: Floats) -> Expected:
+    def expect(
+        self, rows: NDArray[np.int64], values: Floats, floor: Floats, ends: NDArray[np.bool_] | None = None
+    ) -> Expected:
         """What the windows before this one lead to expect of `rows`, and the spread that scores are measured by.
 
         Level: the median of the history. Season: as `season`, once it has days enough. Where both speak, the nearer
         to the value holds: it is unusual only if it is by both. Spread: 1.4826 MAD about the level, at least `floor`
-        and at least relative_floor of what is expected.
+        and at least relative_floor of what is expected. Rows that are `ends` are of what is only there while it runs:
+        in windows of which any row has a value, theirs was 0 where it is missing.
         """
         past = self.windows[rows]
+        if ends is not None and ends.any():
+            spoken = ~np.isnan(self.windows).all(axis=0)
+            past = np.where(ends[:, None] & spoken & np.isnan(past), np.float32(0), past)
         level, count = medians(past)
         mad, _ = medians(np.abs(past - level[:, None]))
         expected = level.astype(np.float64)

@@ -169,6 +169,7 @@ class Made:
         self.plan: Plan | None = None
         self.key_of: Ints = np.empty(0, np.int64)  # history row of each signal of the plan
         self.floor: Floats = np.empty(0, np.float64)
+        self.ends: Bools = np.empty(0, np.bool_)  # of each signal of the plan: of what is only there while it runs
         self.heard: list[Heard] = []
         self.is_heard: Bools = np.empty(0, np.bool_)  # of each signal of the plan
         self.unresolved: Bools = np.empty(0, np.bool_)

@@ -287,6 +287,8 @@ def _make_plan(
     state.history.grow(len(state.keys))
     made.key_of = np.array([made.keys[entity, signal.name] for entity, signal in plan.signals], np.int64)
     made.floor = np.array([signal.floor for _, signal in plan.signals], np.float64)
+    # Between its runs a cronjob of Kubernetes has no pod: it does nothing then, and nobody could measure it.
+    made.ends = np.array([s.role == "io" and e.startswith("cronjob:") for e, s in plan.signals], np.bool_)
     made.heard = list(_heard(plan, graph, settings, at_ms))
     made.is_heard = np.zeros(len(plan.signals), np.bool_)
     for heard in made.heard:
@@ -356,7 +358,7 @@ def _place(
         outcome = plan.work(offers, expected_series, recent, _steady(state))
         there = np.flatnonzero(~np.isnan(outcome.value))
         books.signals = len(there)
-        expected = history.expect(made.key_of[there], outcome.value[there], made.floor[there])
+        expected = history.expect(made.key_of[there], outcome.value[there], made.floor[there], made.ends[there])
         recorded[made.key_of[there]] = outcome.value[there]
         state.key_seen_ms[made.key_of[there]] = start_ms
         if made.heard and (len(there) or outcome.due.any()):

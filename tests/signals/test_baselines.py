@@ -85,6 +85,20 @@ def load(minute: int) -> float:
     return 200 - 100 * math.cos(2 * math.pi * (minute % DAY) / DAY)
 
 
+@pytest.mark.parametrize(("ends", "level"), [(True, 0.0), (False, math.nan)])
+def test_what_is_only_there_while_it_runs_did_nothing_before(ends: bool, level: float) -> None:
+    history = History(Settings())
+    history.grow(2)
+    for number in range(12):
+        history.advance(number * MINUTE)
+        if number != 5:  # when nobody spoke, nothing is known of it either
+            history.record(np.array([7.0, math.nan]))
+    history.advance(12 * MINUTE)
+    expected = history.expect(np.array([1]), np.array([900.0]), np.array([0.5]), np.array([ends]))
+    np.testing.assert_array_equal(expected.value, [level])
+    assert expected.windows[0] == (11 if ends else 0)
+
+
 def test_a_daily_curve_is_expected_once_two_days_are_known() -> None:
     one = One(floor=1.0)
     errors: dict[int, list[float]] = {}

@@ -83,6 +83,25 @@ def test_flash_whose_latency_doubles_is_unusual(metric: str, name: str) -> None:
     assert found["score"] > 3
 
 
+def test_a_run_of_a_cronjob_is_unusual_though_it_has_no_past() -> None:
+    graph = inventory()
+    relations = (
+        ("pod:ops/dump-1-x", "part_of", "batch_job:ops/dump-1"),
+        ("batch_job:ops/dump-1", "part_of", "cronjob:ops/dump"),
+        ("pod:ops/dump-1-x", "mounts", "claim:streaming/flink-data"),
+    )
+    for ends in relations:
+        row = dict(zip(("from_id", "kind", "to_id"), ends, strict=True))
+        graph.apply(InventoryChange("relation", "upsert", (ends[0], ends[2], ends[1]), row, T0, True))
+    rows = [point("container_fs_writes_total", TENANT, 30 * n, 100 * n) for n in range(36)]
+    labels = {"namespace": "ops", "pod": "dump-1-x", "container": "dump"}
+    rows += [point("container_fs_writes_total", labels, 30 * n, 9_000 * n) for n in range(28, 36)]
+    found = signal(Run(graph=graph).windows(range(16), rows)[15], "cronjob:ops/dump", "write_ops")
+    assert found is not None
+    assert (found["value"], found["expected"]) == (300, 0)
+    assert found["score"] > 3
+
+
 def test_the_last_value_counts_where_the_catalogue_says_so() -> None:
     rows = [point("flink_jobmanager_job_lastCheckpointDuration", {"job_name": "enricher"}, s, 1000 * s) for s in (9, 5)]
     assert one_window(rows, "job:enricher", "checkpoint_duration") == 9
