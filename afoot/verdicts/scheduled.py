@@ -42,11 +42,17 @@ class ScheduledJobs:
                     track.listen(entity, io[entity].readings)
         if (running and window.saturated) or (settling and volume in self.desk.suffering):
             burst.harm = True
-        if not settling and track.judged_ms != burst.start_ms:
-            track.judged_ms = burst.start_ms
-            self._judge(key, track, burst)
+        if burst.windows == 1 and running and len(track.bursts) > 1:
+            self._judge_once(key, track, track.bursts[-2])  # what comes from now on is the next run's effect
+        if not settling:
+            self._judge_once(key, track, burst)
         if track.due_ms is not None:
             self._watch(key, track, burst, running, track.due_ms)
+
+    def _judge_once(self, key: tuple[str, str], track: BurstTrack, burst: Burst) -> None:
+        if track.judged_ms != burst.start_ms:
+            track.judged_ms = burst.start_ms
+            self._judge(key, track, burst)
 
     def _judge(self, key: tuple[str, str], track: BurstTrack, burst: Burst) -> None:
         """A burst is over, and an effect of it would have come by now."""
@@ -54,7 +60,7 @@ class ScheduledJobs:
         if match is None:
             track.due_ms = None
             return
-        major = track.major()
+        major = [other for other in track.major() if other.start_ms <= burst.start_ms]
         if burst not in major:
             return
         if track.due_ms is None:

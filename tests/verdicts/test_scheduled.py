@@ -27,6 +27,20 @@ def test_three_runs_make_an_expected_job_and_further_ones_keep_it_open() -> None
     assert len(world.alerts) == 1
 
 
+@pytest.mark.parametrize("length", [4, 6, 9])
+def test_runs_that_come_soon_after_one_another_are_expected_too(length: int) -> None:
+    world = World(schedules={BACKUP: ("*/15 * * * *", "UTC")})
+    world.until(1)
+    for run in range(6):
+        world.until(1, 15 * run)
+        world.minutes(length, ROOM)
+    world.until(2, 31)
+    found = world.only("expected_job")
+    assert (found.state, found.culprit_entity, found.schedule_expression) == ("open", BACKUP, "*/15 * * * *")
+    assert (found.recurrence_period_s, found.runs_seen) == (900, 6)
+    assert world.latest() == [found]
+
+
 @pytest.mark.parametrize(("first", "began"), [(24, 1), (26, 0), (100, 0)])
 def test_a_counters_first_trace_of_a_burst_is_not_its_start(first: float, began: int) -> None:
     track = BurstTrack()
