@@ -18,7 +18,7 @@ from afoot.telemetry.formats import Decoder, decoder
 from afoot.telemetry.rows import Decoded, Message
 from jobs.findings.promises import Promises
 from jobs.findings.render import SEPARATOR
-from jobs.findings.worker import collect_batch, collect_rarely
+from jobs.findings.worker import collect_batch, prepare_worker
 
 
 class DecodeMessages(ScalarFunction):  # type: ignore[misc]
@@ -31,7 +31,7 @@ class DecodeMessages(ScalarFunction):  # type: ignore[misc]
         self.config = config
 
     def open(self, context: FunctionContext) -> None:
-        collect_rarely()
+        prepare_worker()
         window = self.config.window
         catalogue = load_catalogue(self.config.catalogue_files)
         self.sampler = Sampler(catalogue, window.shards, window.size_ms, window.max_skew_ms)

@@ -21,7 +21,7 @@ from afoot.verdicts.inputs import Window
 from afoot.verdicts.rules import load_rules, shipped_rules
 from afoot.verdicts.step import step
 from jobs.findings.inventory import CHANGES, InventoryLog
-from jobs.findings.worker import collect_rarely
+from jobs.findings.worker import prepare_worker
 
 
 def _columns() -> dict[str, str]:
@@ -45,7 +45,7 @@ class Judge(KeyedBroadcastProcessFunction):  # type: ignore[misc]
         self.config = config
 
     def open(self, runtime_context: RuntimeContext) -> None:
-        collect_rarely()
+        prepare_worker()
         self.size_ms = self.config.window.size_ms
         rules_file = self.config.rules_file
         self.rules = shipped_rules() if rules_file is None else load_rules(Path(rules_file))

@@ -19,7 +19,7 @@ from afoot.signals.windows import PlacedSignals, evaluate, learn
 from jobs.findings.crossing import array_of
 from jobs.findings.inventory import CHANGES, InventoryLog
 from jobs.findings.render import RECORD_SEPARATOR, SEPARATOR
-from jobs.findings.worker import collect_rarely
+from jobs.findings.worker import prepare_worker
 
 END_OF_INPUT = (1 << 63) - 1  # the watermark that follows the last record of a bounded input
 
@@ -56,7 +56,7 @@ class ScoreAndPlace(KeyedBroadcastProcessFunction):  # type: ignore[misc]
         self.ends_ms = -1 if ends_ms is None else ends_ms
 
     def open(self, runtime_context: RuntimeContext) -> None:
-        collect_rarely()
+        prepare_worker()
         window = self.config.window
         self.size_ms = window.size_ms
         self.settings = Settings(
