@@ -19,6 +19,7 @@ from afoot.verdicts.rules import Rules
 UNEXPLAINED, EXPECTED, OVERDUE = "unexplained", "expected_job", "overdue_job"
 SEVERITIES = ("info", "warning", "critical")
 MOST_SUSPECTS = 50  # in an alert; the lake has all of them
+RANKS = {"culprit": 0, "contributor": 1, "victim": 2, "unknown": 3, "cleared": 4}
 
 
 class Identity(NamedTuple):
@@ -61,8 +62,8 @@ class Case:
     last: Finding | None = None
     texts: str = ""
     words: dict[str, str] = field(default_factory=dict)  # of the last revision's sentences
-    suspects: list[dict[str, Any]] = field(default_factory=list)  # of the last heard revision, while it is open
-    omitted: int = 0
+    heard: list[Evidence] = field(default_factory=list)  # of the last revision that had any, while the case is open
+    omitted: int = 0  # suspects that are not among them
 
     def add_run(self, run: Run) -> bool:
         """Adds or extends a run, known by its onset; whether it is new."""
@@ -138,9 +139,19 @@ class CaseBook:
                 del self.bursts[pair]
 
 
-def suspects_of(evidence: list[Evidence]) -> tuple[list[dict[str, Any]], int]:
-    """The suspects of an alert, accused ones first, each with its rows; and how many more there are."""
-    order = {"culprit": 0, "contributor": 1, "victim": 2, "unknown": 3, "cleared": 4}
+def most_suspect(evidence: list[Evidence]) -> tuple[list[Evidence], int]:
+    """The rows of the suspects that an alert has, accused ones first; and how many more suspects there are."""
+    verdicts: dict[str, str] = {}
+    for row in evidence:
+        verdicts.setdefault(row.entity, row.verdict)
+    ranked = sorted(verdicts, key=lambda entity: RANKS[verdicts[entity]])
+    place = {entity: rank for rank, entity in enumerate(ranked[:MOST_SUSPECTS])}
+    kept = sorted((row for row in evidence if row.entity in place), key=lambda row: place[row.entity])
+    return kept, max(0, len(ranked) - MOST_SUSPECTS)
+
+
+def suspects_of(evidence: list[Evidence]) -> list[dict[str, Any]]:
+    """The suspects of an alert in the order of their rows, each with these."""
     by_entity: dict[str, dict[str, Any]] = {}
     for row in evidence:
         suspect = by_entity.setdefault(
@@ -167,11 +178,10 @@ def suspects_of(evidence: list[Evidence]) -> tuple[list[dict[str, Any]], int]:
                 "pointers": [pointer._asdict() for pointer in row.pointers],
             }
         )
-    ranked = sorted(by_entity.values(), key=lambda suspect: order[suspect["verdict"]])
-    return ranked[:MOST_SUSPECTS], max(0, len(ranked) - MOST_SUSPECTS)
+    return list(by_entity.values())
 
 
 def alert(finding: Finding, case: Case) -> dict[str, Any]:
     """The value of an alert: the finding's columns, and the suspects as they were last heard."""
     columns: Mapping[str, Any] = finding._asdict()
-    return {**columns, "suspects": case.suspects, "suspects_omitted": case.omitted}
+    return {**columns, "suspects": suspects_of(case.heard), "suspects_omitted": case.omitted}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from afoot.inventory.graph import Graph, Schedule
-from afoot.verdicts.cases import EXPECTED, OVERDUE, Case, CaseBook, alert, suspects_of
+from afoot.verdicts.cases import EXPECTED, OVERDUE, Case, CaseBook, alert, most_suspect
 from afoot.verdicts.evidence import Statement, rows
 from afoot.verdicts.inputs import Reading, Window
 from afoot.verdicts.records import Evidence, Finding, Output, SignalRequest, State, rounded
@@ -105,7 +105,7 @@ class Desk:
         )
         case.texts, case.words = subject.texts, subject.words
         evidence = rows(statements, identity.finding_id, case.revision, self.end_ms, *span)
-        case.suspects, case.omitted = suspects_of(evidence)
+        case.heard, case.omitted = most_suspect(evidence)
         self._write(case, evidence, tell)
 
     def again(
@@ -116,7 +116,10 @@ class Desk:
         superseded_by: str | None = None,
         counted: Counterfactual | None = None,
     ) -> None:
-        """Writes a revision that has nothing new to say but its state, severity, end and, if given, its runs."""
+        """Writes a revision that has nothing new to say but its state, severity, end and, if given, its runs.
+
+        Its evidence is that of the suspects of an alert, as they were last heard.
+        """
         assert case.last is not None
         if counted and case.recurrence:
             case.words["recurring"] = recurring(case.recurrence, counted)
@@ -134,10 +137,11 @@ class Desk:
             severity=case.severity,
             window_end=case.runs[-1].end_ms,
         )
-        self._write(case, [], tell)
+        evidence = [row._replace(revision=case.revision, as_of=self.end_ms) for row in case.heard]
+        self._write(case, evidence, tell)
         if state != "open":
             self.output.books[state] += 1
-            case.suspects, case.omitted = [], 0
+            case.heard, case.omitted = [], 0
 
     def _write(self, case: Case, evidence: list[Evidence], tell: bool) -> None:
         assert case.last is not None

@@ -158,7 +158,22 @@ def test_revisions_count_from_one_and_evidence_has_one_row_an_entity_and_signal(
         seen[finding.finding_id] = finding.revision
     keys = [(row.finding_id, row.revision, row.entity, row.signal) for row in world.evidence]
     assert len(keys) == len(set(keys))
-    assert {key[:2] for key in keys} <= {(finding.finding_id, finding.revision) for finding in world.findings}
+    assert {key[:2] for key in keys} == {(finding.finding_id, finding.revision) for finding in world.findings}
+
+
+def test_a_closing_revision_says_again_what_its_case_rests_on() -> None:
+    world = busy_day(World())
+    closed = [finding for finding in world.findings if finding.state == "closed"]
+    assert closed
+    for finding in closed:
+        now, before = (
+            [row for row in world.evidence if row[:2] == (finding.finding_id, revision)]
+            for revision in (finding.revision, finding.revision - 1)
+        )
+        assert sorted(row._replace(revision=0, as_of=0) for row in now) == sorted(
+            row._replace(revision=0, as_of=0) for row in before
+        )
+        assert {row.as_of for row in now} == {finding.as_of}
 
 
 def test_partitions_follow_the_culprit_else_the_victim() -> None:

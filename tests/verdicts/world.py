@@ -242,7 +242,7 @@ class World:
         return found
 
     def heard(self, finding: Finding) -> dict[tuple[str, str], Evidence]:
-        """The evidence of the finding's latest heard revision, by entity and signal."""
+        """The evidence of the finding's latest revision, by entity and signal."""
         rows = [row for row in self.evidence if row.finding_id == finding.finding_id]
         last = max(row.revision for row in rows)
         return {(row.entity, row.signal): row for row in rows if row.revision == last}
