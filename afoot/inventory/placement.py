@@ -78,7 +78,7 @@ class Tenant(NamedTuple):
 
     entity: str
     since_ms: int | None
-    own_of: tuple[str, ...]  # victims whose own it is
+    own_of: tuple[str, ...]  # victims whose own it is, and consumer groups of these
     known_by_snapshot: bool
 
 
@@ -383,7 +383,7 @@ class Placement:
                 entity_id: Tenant(
                     entity_id,
                     None if since == ALWAYS else since,
-                    tuple(sorted(self._owners(entity_id) & victims.keys())),
+                    tuple(sorted(self._victims_owning(entity_id, victims))),
                     since == ALWAYS,
                 )
                 for entity_id, since in sorted(began.items())
@@ -414,6 +414,12 @@ class Placement:
                     elif direct or self.type(user) not in ("node", "vm"):
                         found[user] = path_since
         return found
+
+    def _victims_owning(self, entity_id: str, victims: Mapping[str, None]) -> set[str]:
+        """The victims whose own an entity is; a job's consumer groups may stand in for it."""
+        owners = self._owners(entity_id) & victims.keys()
+        parts = {part for owner in owners if self.type(owner) == "job" for part in self._from(owner, "part_of")}
+        return owners | {part for part in parts if self.type(part) == "consumer_group"}
 
     def _owners(self, entity_id: str) -> set[str]:
         """The entity and all it is part of; of a node, what its pods are part of."""

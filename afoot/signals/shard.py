@@ -41,7 +41,7 @@ class Heard(NamedTuple):
 
     entity: str
     head: str  # how its payloads begin
-    is_victim: bool
+    may_suffer: bool  # a victim, or what may stand in for one
     places: list[tuple[str, str | None, str | None, list[int]]]  # role, victim, volume, rows of the plan
 
 

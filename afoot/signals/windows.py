@@ -333,7 +333,8 @@ def _heard(plan: Plan, graph: Inventory, settings: Settings, at_ms: int) -> Iter
                 "component": known.component if known is not None else source.component,
                 "type": known.type if known is not None else entity.partition(":")[0],
             }
-            yield Heard(entity, orjson.dumps(head).decode().removesuffix("}") + ",", is_victim, places)
+            may_suffer = is_victim or head["type"] == "consumer_group"  # which stands in for a job without write lag
+            yield Heard(entity, orjson.dumps(head).decode().removesuffix("}") + ",", may_suffer, places)
         start = stop
 
 
@@ -392,7 +393,7 @@ def _written(
 ) -> list[PlacedSignals]:
     placed: list[PlacedSignals] = []
     payload, told = "", None
-    affected = heard.is_victim and any(
+    affected = heard.may_suffer and any(
         row in spoken and suffers(plan.signals[row][1], spoken[row], settings)
         for _, _, _, rows in heard.places
         for row in rows

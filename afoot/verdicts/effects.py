@@ -57,7 +57,7 @@ class Effects:
             rising = track.episode.add_lag(lag, self.desk.end_ms)
             around = self.rules.time.ms("signals_around")
             first, last = track.episode.onset_ms - around, self.desk.end_ms + around
-            self.desk.want("victim", victim, first, last)
+            self.desk.want("victim", heard.scope or victim, first, last)
             for volume in chain.volumes:
                 self.desk.want("volume", volume, first, last)
         else:

@@ -79,10 +79,14 @@ class Heard(NamedTuple):
 
 
 class VictimInput(NamedTuple):
-    """What a window says of a possible victim; `lag` is None where its own signal is missing."""
+    """What a window says of a possible victim; `lag` is None where its own signal is missing.
+
+    `scope` is whose chain it is where a consumer group stands in for its job.
+    """
 
     lag: Heard | None
     chain: dict[str, Heard]
+    scope: str | None = None
 
 
 class Window(NamedTuple):

@@ -8,6 +8,8 @@ from afoot.inventory.graph import Graph
 from afoot.inventory.placement import Edge, find_cycle
 from tests.inventory.changes import BACKUP, JOB, VOLUME, entity, graph, main_case, relation, relations, tenant_ids
 
+OWN = ("consumer_group:enricher", JOB)
+
 
 def hops(made: Graph, victim: str = JOB, at_ms: int = 0) -> dict[str, int]:
     return {hop.entity: hop.position for hop in made.chain(victim, at_ms).hops}
@@ -39,7 +41,7 @@ def test_the_main_case_from_router_to_volume() -> None:
 
 def test_tenants_and_scopes_of_the_main_case() -> None:
     made = main_case()
-    assert made.tenants(VOLUME, 0) == (("pod:streaming/tm-0", None, (JOB,), True), (BACKUP, None, (), True))
+    assert made.tenants(VOLUME, 0) == (("pod:streaming/tm-0", None, OWN, True), (BACKUP, None, (), True))
     assert made.scopes(VOLUME, 0) == ((JOB,), (VOLUME,))
     assert made.scopes(BACKUP, 0) == ((), (VOLUME,))
     assert made.scopes("pod:streaming/tm-0", 0) == ((JOB,), (VOLUME,))
@@ -133,7 +135,7 @@ def test_a_job_behind_a_job_has_both_behind_it_and_only_its_own_storage() -> Non
     assert made.chain("job:second", 0).volumes == ("volume:second",)
     assert positions["aggregate:ssd"] == positions["volume:second"] + 1
     assert made.scopes("job:first", 0) == (("job:first", "job:second"), ("volume:first",))
-    assert made.tenants("volume:second", 0)[0].own_of == ("job:second",)
+    assert made.tenants("volume:second", 0)[0].own_of == ("consumer_group:second", "job:second")
 
 
 def test_many_volumes_and_topics() -> None:
@@ -144,7 +146,7 @@ def test_many_volumes_and_topics() -> None:
     )
     assert made.chain(JOB, 0).volumes == ("volume:root", "volume:svm1/wal", VOLUME)
     assert hops(made)["topic:extra"] == 2
-    assert made.tenants("volume:root", 0) == (("node:ip-10-0-0-12", None, (JOB,), True),)
+    assert made.tenants("volume:root", 0) == (("node:ip-10-0-0-12", None, OWN, True),)
 
 
 def test_a_node_that_carries_its_pods_volumes_is_no_tenant_and_makes_no_neighbours() -> None:

@@ -695,6 +695,19 @@ def test_a_victim_suffers_by_the_effect_settings(usual: float, now: float, affec
     assert json.loads(placed[10][0].payload)["affected"] is affected
 
 
+def test_a_consumer_group_of_a_job_suffers_by_them_too() -> None:
+    """It may be all that is heard of how late the job is."""
+
+    def behind(second: float, seconds_late: float) -> Any:
+        labels = {"consumergroup": "enricher", "topic": "t"}
+        return point("kafka_consumergroup_lag_seconds", labels, second, seconds_late)
+
+    rows = [behind(60 * minute + 5, 2 if minute < 10 else now) for minute, now in enumerate([2] * 10 + [12.1, 12])]
+    placed = Run(Settings()).windows(range(12), rows)
+    told = [[(p.role, p.victim, json.loads(p.payload)["affected"]) for p in window] for window in placed[9:]]
+    assert told == [[("chain", "job:enricher", affected)] for affected in (False, True, False)]
+
+
 def test_without_enough_history_nobody_suffers() -> None:
     placed = Run(Settings()).windows(range(10), [lag(60 * m + 5, 2 if m < 9 else 500) for m in range(10)])
     (reading,) = readings(placed[9][0])

@@ -10,7 +10,10 @@ from tests.verdicts.world import (
     BURST,
     BUSY,
     CATCH_UP,
+    DAY,
     DEPLOYMENT,
+    GROUP,
+    HOUR,
     INGRESS,
     JOB,
     LATE,
@@ -468,3 +471,36 @@ def test_a_lag_without_history_is_no_effect_and_one_missing_is_none_either() -> 
     world.minutes(5, BURST, {JOB: {"write_lag": None}})
     assert world.latest() == []
     assert world.now == at(1, 5) and MINUTE == 60_000
+
+
+BEHIND: dict[str, dict[str, float]] = {GROUP: {"lag_seconds": 40}}
+MUTE: dict[str, dict[str, float | None]] = {JOB: {"write_lag": None}}
+
+
+def test_of_a_job_without_write_lag_the_consumer_group_is_the_victim() -> None:
+    world = World()
+    world.relate(GROUP, "part_of", JOB, DAY - HOUR, snapshot=True)
+    world.minutes(40, MUTE)
+    world.minute(BURST, MUTE)
+    world.minutes(7, BURST, BEHIND, MUTE)
+    world.minutes(3, CATCH_UP, MUTE)
+    (found,) = world.latest()
+    assert (found.kind, found.culprit_entity, found.culprit_via) == ("shared_volume_contention", BACKUP, VOLUME)
+    assert (found.victim_entity, found.victim_component, found.victim_signal) == (GROUP, "service", "lag_seconds")
+    assert (found.victim_observed, found.victim_expected) == (40, 1)
+    said = world.verdicts(found)
+    assert said[GROUP] == "victim"
+    assert said[POD] == "cleared", "the job's own pod is no neighbour of its consumer group"
+    # What is kept around the case is asked for by the job, whose chain it is.
+    assert {request.scope for request in world.requests} == {JOB, VOLUME}
+
+
+def test_a_job_that_says_how_late_it_is_suffers_by_itself() -> None:
+    world = World()
+    world.relate(GROUP, "part_of", JOB, DAY - HOUR, snapshot=True)
+    world.until(0, 40)
+    world.minute(BURST)
+    world.minutes(3, BURST, LATE, BEHIND)
+    world.minutes(2, BURST, BEHIND, MUTE)  # that it is missing for a while makes nobody else the victim
+    world.minutes(2, BURST, LATE, BEHIND)
+    assert {found.victim_entity for found in world.latest()} == {JOB}

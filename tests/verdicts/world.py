@@ -45,6 +45,7 @@ INGRESS, DEPLOYMENT, TOPIC, BROKER = (
     "topic:telemetry",
     "broker:kafka-0",
 )
+GROUP = "consumer_group:enricher"  # in the inventory of tests that relate it to the job
 RECEIVERS = ("pod:ingest/receiver-1", "pod:ingest/receiver-2")
 COMPONENTS = {
     "ingress": "router",
@@ -52,12 +53,14 @@ COMPONENTS = {
     "topic": "broker",
     "broker": "broker",
     "job": "processor",
+    "consumer_group": "service",
     "volume": "storage",
     "vm": "compute",
 }
 
 USUAL: dict[str, dict[str, tuple[float, str]]] = {
     JOB: {"write_lag": (2.0, "s"), "records_out": (5_000.0, "{record}/s"), "busy": (0.5, "1")},
+    GROUP: {"lag_seconds": (1.0, "s")},
     INGRESS: {"request_rate": (500.0, "{request}/s"), "request_latency": (0.02, "s")},
     DEPLOYMENT: {"ready_members": (2.0, "{member}"), "desired_members": (2.0, "{member}")},
     RECEIVERS[0]: {"bytes_in": (1e6, "By/s"), "cpu": (0.4, "1")},
@@ -110,6 +113,11 @@ def both(*changes: Mapping[str, Mapping[str, float | None]]) -> dict[str, dict[s
 def silent(*entities: str) -> dict[str, dict[str, float | None]]:
     """These entities send nothing."""
     return {entity: dict.fromkeys(USUAL[entity]) for entity in entities}
+
+
+def is_late(changes: Mapping[str, float | None]) -> bool:
+    """Whether a consumer group's changes make it suffer."""
+    return (changes.get("lag_seconds") or 0) > 11
 
 
 def payload(entity: str, changes: Mapping[str, float | None], affected: bool = False) -> dict[str, Any] | None:
@@ -188,7 +196,7 @@ class World:
         chain = [
             payload(hop.entity, {**changes.get(JOB, {}), "write_lag": None})
             if hop.entity == JOB
-            else payload(hop.entity, changes.get(hop.entity, {}))
+            else payload(hop.entity, changes.get(hop.entity, {}), is_late(changes.get(hop.entity, {})))
             for hop in self.graph.chain(JOB, at).hops
             if hop.type != "volume" and (hop.entity in USUAL or hop.entity in changes)
         ]
