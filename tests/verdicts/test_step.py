@@ -170,9 +170,10 @@ def test_a_closing_revision_says_again_what_its_case_rests_on() -> None:
             [row for row in world.evidence if row[:2] == (finding.finding_id, revision)]
             for revision in (finding.revision, finding.revision - 1)
         )
-        assert sorted(row._replace(revision=0, as_of=0) for row in now) == sorted(
-            row._replace(revision=0, as_of=0) for row in before
+        said_now, said_before = (
+            {(row.entity, row.signal): row._replace(revision=0, as_of=0) for row in rows} for rows in (now, before)
         )
+        assert said_now == said_before
         assert {row.as_of for row in now} == {finding.as_of}
 
 
