@@ -186,8 +186,9 @@ def test_a_slow_partition_holds_back_until_it_stops(kafka_server: Kafka, tmp_pat
         wait_for("time that goes on", lambda: ended() or ("job:j0", (LAST_MIN - 3) * 60) in windows(job.rows()))
         too_late, in_time = minutes(1, 30, 32), minutes(1, LAST_MIN, LAST_MIN + 3)
         job.send([*too_late, *in_time])
-        # As partitions do, it goes on. Where all were idle, event time comes back instance by instance: what the last
-        # one has to say may come behind a watermark of the first, and is evaluated with the next one.
+        # As partitions do, it goes on. Where all were idle, event time may come back instance by instance: what the
+        # last one has to say would come behind a watermark of the first, and wait for the next. A window that waits is
+        # not told from one that was in time by this test; one that was dropped is.
         after_s = itertools.count((LAST_MIN + 3) * 60)
 
         def in_time_heard() -> bool:

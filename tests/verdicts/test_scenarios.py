@@ -482,7 +482,7 @@ def test_of_a_job_without_write_lag_the_consumer_group_is_the_victim() -> None:
     world.relate(GROUP, "part_of", JOB, DAY - HOUR, snapshot=True)
     world.minutes(40, MUTE)
     world.minute(BURST, MUTE)
-    world.minutes(7, BURST, BEHIND, MUTE)
+    world.minutes(7, BURST, {POD: {"write_ops": 1_400}, VOLUME: {"total_ops": 3_000}}, BEHIND, MUTE)
     world.minutes(3, CATCH_UP, MUTE)
     (found,) = world.latest()
     assert (found.kind, found.culprit_entity, found.culprit_via) == ("shared_volume_contention", BACKUP, VOLUME)
