@@ -52,7 +52,13 @@ class Flink:
     checkpoint_interval_ms: int = 30_000
     parallelism: int = 2
     state_backend: str = "hashmap"
+    judge_apart: bool = False  # in a slot, and so a Python process, of its own
     settings: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def slots(self) -> int:
+        """Task slots that the job takes."""
+        return self.parallelism + self.judge_apart
 
 
 @dataclass(frozen=True)
@@ -117,7 +123,7 @@ _TABLES = {
     "kafka": None,  # client settings under their own names, and `start`
     "topic": {"name", "pattern", "kind", "format", "lateness"},  # and the options of its format
     "window": {"size", "max_skew", "idle_after", "inventory_idle_after", "shards"},
-    "flink": {"checkpoints", "checkpoint_interval", "parallelism", "state_backend", "settings"},
+    "flink": {"checkpoints", "checkpoint_interval", "parallelism", "state_backend", "judge_apart", "settings"},
     "lake": {"uri", "all_signals"},
     "alerts": {"topic"},
     "dead_letters": {"topic"},
@@ -192,6 +198,7 @@ class _Reader:
                 checkpoint_interval_ms=self._duration(read["flink"], "flink", "checkpoint_interval", 30_000),
                 parallelism=self._count(read["flink"], "flink", "parallelism", 2),
                 state_backend=self._one_of(read["flink"], "flink", "state_backend", ("hashmap", "rocksdb")),
+                judge_apart=self._flag(read["flink"], "flink", "judge_apart"),
                 settings={k: self._text(v, f"[flink.settings] {k}") for k, v in settings.items()},
             ),
             lake=None if lake is None else self._text(lake, "[lake] uri"),

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import traceback
 from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -97,12 +98,15 @@ def run(config: Config, given: argparse.Namespace, folder: Path) -> None:
 
     # From here on a signal sets a mark, and no exception leaves the Java gateway in the middle of an answer.
     interrupts.job_began = True
+    brief = capture is not None and capture.payload_bytes < BRIEF_BYTES
+    if not given.cluster and not brief:
+        # One Python process more takes seconds to start, and then all CPUs are of use: see docs/decisions.md.
+        config = replace(config, flink=replace(config.flink, judge_apart=True))
     options = engine.settings(config)
     if capture is not None:
         options |= engine.replay_settings(folder)
     if given.state:
         options["execution.state-recovery.path"] = given.state
-    brief = capture is not None and capture.payload_bytes < BRIEF_BYTES
     with engine.worded_errors(config.described):
         table_env = engine.on_cluster(options) if given.cluster else engine.embedded(options, folder, brief=brief)
         outlets = Outlets(lake=lake, alerts_path=given.alerts_path, name=given.name)

@@ -74,6 +74,7 @@ def settings(config: Config) -> dict[str, str]:
     found = {
         **ALWAYS,
         "parallelism.default": str(flink.parallelism),
+        "taskmanager.numberOfTaskSlots": str(flink.slots),  # of the embedded engine; a cluster has its own
         "execution.checkpointing.interval": f"{flink.checkpoint_interval_ms} ms",
         "state.backend.type": flink.state_backend,
     }

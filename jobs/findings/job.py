@@ -211,12 +211,14 @@ def _scored(windows: KeyedStream, changes: DataStream, config: Config, ends_ms: 
 
 
 def _judged(cases: KeyedStream, changes: DataStream, config: Config) -> DataStream:
+    # What writes findings, evidence and alerts follows the judge into its slot.
     return (
         cases.connect(changes.broadcast(CHANGES))
         .process(Judge(config), row_type(JUDGED))
         .name("judge")
         .uid("judge")
         .set_parallelism(1)
+        .slot_sharing_group("judge" if config.flink.judge_apart else "default")
     )
 
 

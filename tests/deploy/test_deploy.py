@@ -91,6 +91,16 @@ def test_configurations_load_and_read_topics_that_are_made(folder: str) -> None:
     assert {topic.name for topic in config.topics} | {config.alerts_topic, config.dead_letters_topic} == made
 
 
+def test_the_task_managers_have_the_slots_that_the_job_takes() -> None:
+    # One slot less, and the job waits for it until it fails.
+    compose = COMPOSE["services"]["taskmanager"]["environment"]["TASK_SLOTS"]
+    assert int(compose) >= load_config(ROOT / "deploy" / "afoot.toml").flink.slots
+    (job,) = [resource["spec"] for resource in RESOURCES if resource["kind"] == "FlinkDeployment"]
+    slots = int(job["flinkConfiguration"]["taskmanager.numberOfTaskSlots"])
+    config = load_config(ROOT / "k8s" / "afoot.toml")
+    assert (slots, job["job"]["parallelism"]) == (config.flink.slots, config.flink.parallelism)
+
+
 @pytest.mark.parametrize(
     ("role", "template", "by_entrypoint"),
     [

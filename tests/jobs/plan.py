@@ -12,7 +12,7 @@ from jobs.findings.job import Outlets, build
 
 
 def main(config_file: str | None, from_capture: bool) -> None:
-    """One line of JSON on standard output: id, type and contents of each node."""
+    """One line of JSON on standard output: id, type, contents, parallelism and slot sharing group of each node."""
     folder = Path(tempfile.mkdtemp())
     config = load_config(config_file)
     capture = None
@@ -25,8 +25,12 @@ def main(config_file: str | None, from_capture: bool) -> None:
     inserts = build(table_env, config, Outlets(lake=str(folder / "lake")), capture)
     inserts.attach_as_datastream()
     environment = table_env._j_tenv.execEnv()
-    plan = json.loads(environment.getStreamGraph(False).getStreamingPlanAsJSON())
-    print(json.dumps([{key: node[key] for key in ("id", "type", "pact", "contents")} for node in plan["nodes"]]))
+    graph = environment.getStreamGraph(False)
+    found = json.loads(graph.getStreamingPlanAsJSON())["nodes"]
+    for node in found:
+        node["slot_group"] = graph.getStreamNode(node["id"]).getSlotSharingGroup()
+    keys = ("id", "type", "pact", "contents", "parallelism", "slot_group")
+    print(json.dumps([{key: node[key] for key in keys} for node in found]))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.jobs.support import configure
+
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
 
@@ -43,9 +45,14 @@ OWN = {"score and place", "judge"}
 
 @cache
 def nodes() -> list[dict[str, str]]:
-    """The nodes of the job over a capture; planned in a process of its own."""
+    """The nodes of the job over a capture."""
+    return planned("capture")
+
+
+def planned(*arguments: str) -> list[dict[str, str]]:
+    """The nodes of a job, planned in a process of its own."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.jobs.plan", "capture"], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "tests.jobs.plan", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr[-2000:]
     found: list[dict[str, str]] = json.loads(done.stdout.strip().splitlines()[-1])
@@ -80,3 +87,27 @@ def test_each_source_is_read_once_and_each_stage_is_there_once() -> None:
     assert sorted(re.sub(r"\[\d+\]", "", source) for source in sources) == ["Source: captured", "Source: inventory"]
     assert counts["PythonCalc"] == 2  # decoding, once a source
     assert counts["score and place"] == counts["judge"] == 1
+
+
+def test_a_judge_that_is_apart_takes_one_slot_more(tmp_path: Path) -> None:
+    own = [
+        node
+        for node in planned(
+            "kafka",
+            str(
+                configure(
+                    tmp_path / "afoot.toml",
+                    flink={"judge_apart": True},
+                    kafka={"bootstrap.servers": "localhost:9"},
+                    lake={"uri": str(tmp_path / "lake")},
+                    alerts={"topic": "alerts"},
+                )
+            ),
+        )
+        if node["slot_group"] != "default"
+    ]
+    assert {node["slot_group"] for node in own} == {"judge"}
+    assert {"judge", "alerts_out"} <= {kind(node) for node in own}
+    # One that ran twice would take a slot twice.
+    assert {node["parallelism"] for node in own} == {1}
+    assert {node["slot_group"] for node in nodes()} == {"default"}

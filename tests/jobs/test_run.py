@@ -8,11 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.meter import descendants
 from tests.jobs.conftest import Incident
 from tests.jobs.support import PATIENCE_S, OnKafka, parted, running, wait_for
 from tests.servers.kafka import Kafka
 
 pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+def python_workers(pid: int) -> list[int]:
+    """The Python workers of a job that a process runs."""
+    named = b"\0-m\0pyflink.fn_execution.beam.beam_boot\0"
+    return [found for found in descendants(pid) if named in Path(f"/proc/{found}/cmdline").read_bytes()]
 
 
 def test_a_job_that_was_stopped_goes_on_where_it_was(incident: Incident, kafka_server: Kafka, tmp_path: Path) -> None:
@@ -32,6 +39,7 @@ def test_a_job_that_was_stopped_goes_on_where_it_was(incident: Incident, kafka_s
     job.send(last)
     with running(job, tmp_path / "second.log") as process:
         job.equals(incident.tables, incident.alerts)
+        assert len(python_workers(process.pid)) == 3  # one for each of two instances, and the judge's
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE_S) == 0
     resumed, stopped = (tmp_path / "second.log").read_text().splitlines()
