@@ -19,6 +19,7 @@ from afoot.privacy.rows import Redactor
 from afoot.telemetry import formats
 from afoot.telemetry.formats import Decoder
 from afoot.telemetry.rows import Decoded, FlowRecord, InventoryChange, Labels, LogRecord, Message, MetricPoint
+from afoot.topics import advice, made_by_brokers, outputs, silent
 
 SAMPLE = 300  # records of a partition that are looked at
 TRANSACTION_TIMEOUT_MS = 900_000  # what the job's sinks ask for
@@ -81,20 +82,30 @@ def _kafka(config: Config, catalogue: Catalogue) -> Iterator[Check]:
                 yield Check(str(entry), "look", "no such topic", f"create it, or {entry.kind} stay unknown")
             for name in names:
                 yield from _topic(name, entry, there[name], reader, catalogue, config, graph)
-        for about, topic in (("alerts", config.alerts_topic), ("dead letters", config.dead_letters_topic)):
-            if topic is None:
-                yield Check(
-                    about, "look", "no topic is configured", "nobody is told, or they are kept in the lake only"
-                )
-            elif topic in there:
-                yield Check(about, "ok", f"{topic}, {len(there[topic])} partitions")
-            else:
-                yield Check(
-                    about,
-                    "look",
-                    f"{topic} does not exist",
-                    "create it, unless the brokers create topics by themselves",
-                )
+        if config.telemetry() and set(config.telemetry()) <= set(silent(config, there)):
+            yield Check(
+                "telemetry",
+                "wrong",
+                "none of the configured topics of metrics, logs and flows is there",
+                "create them, or mend [[topic]] name and pattern; the job would judge nothing",
+            )
+        yield from _outputs(config, there, reader)
+
+
+def _outputs(config: Config, there: dict[str, list[int]], reader: Reader) -> Iterator[Check]:
+    named = dict(outputs(config))
+    for table in ("alerts", "dead_letters"):
+        about, topic = table.replace("_", " "), named.get(table)
+        if topic is None:
+            yield Check(about, "look", "no topic is configured", "nobody is told, or they are kept in the lake only")
+        elif topic in there:
+            yield Check(about, "ok", f"{topic}, {len(there[topic])} partitions")
+        elif made_by_brokers(reader) is False:
+            yield Check(about, "wrong", f"no topic {topic}, and the brokers make none", advice(table, topic))
+        else:
+            yield Check(
+                about, "look", f"{topic} does not exist", "create it, unless the brokers create topics by themselves"
+            )
 
 
 def _transactions(config: Config, reader: Reader) -> Check:

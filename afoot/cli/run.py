@@ -16,10 +16,12 @@ from afoot.cli import console
 from afoot.cli.job import entry_point, run_job
 from afoot.config import Config, load_config
 from afoot.errors import AfootError, UsageError
+from afoot.kafka import Reader
 from afoot.lake.storage import ensure_writable
 from afoot.recovery import newest_state
 from afoot.runtime.flink_home import flink_home
 from afoot.runtime.java import java_home
+from afoot.topics import advice, made_by_brokers, outputs, silent
 
 PATIENCE_S = 10.0  # for a server to accept a connection
 
@@ -36,6 +38,7 @@ def run(config: ConfigFile, fresh: Fresh = False, resume: Resume = None) -> None
     loaded = _for_kafka(config)
     ensure_writable(loaded.lake or "")
     _ensure_reachable(loaded.kafka["bootstrap.servers"])
+    _ensure_topics(loaded)
     state = _state(loaded, fresh, resume)
     if state:
         console.stderr().print(f"resuming from {state[1]}", soft_wrap=True)
@@ -44,6 +47,10 @@ def run(config: ConfigFile, fresh: Fresh = False, resume: Resume = None) -> None
         def told(word: dict[str, object]) -> None:
             if word["phase"] == "stopped":
                 console.stderr().print(_farewell(word.get("state")), soft_wrap=True)
+            elif word["phase"] == "starting again":
+                console.stderr().print(
+                    f"the job failed, and starts again: {word['cause']}", soft_wrap=True, markup=False
+                )
             else:
                 step.say(str(word["phase"]))
 
@@ -73,6 +80,7 @@ def submit(
     if check:
         ensure_writable(loaded.lake or "")
         _ensure_reachable(loaded.kafka["bootstrap.servers"])
+        _ensure_topics(loaded)
     state = _state(loaded, fresh, resume)
     command = [str(flink_home() / "bin" / "flink"), "run", "--detached", "--jobmanager", jobmanager]
     if state:
@@ -109,6 +117,32 @@ def _ensure_reachable(servers: str, what: str = "the brokers") -> None:
         except (OSError, ValueError) as error:
             reasons.append(f"{server.strip()}: {getattr(error, 'strerror', None) or error}")
     raise AfootError(f"{what} cannot be reached, and nothing was started: {'; '.join(reasons)}")
+
+
+def _ensure_topics(config: Config) -> None:
+    """What is written to is there, or is made by writing; what is read may come later, and is named."""
+    try:
+        with Reader(config.kafka) as reader:
+            there = reader.topics()
+            missing = [(table, topic) for table, topic in outputs(config) if topic not in there]
+            made = made_by_brokers(reader) if missing else None
+    except AfootError as error:
+        # The job's own client is another one, and may be given settings that this one does not know.
+        _remark(config.described(f"topics were not looked at: {error}"))
+        return
+    if missing and made is False:
+        table, topic = missing[0]
+        raise UsageError(
+            f"{config.source}: [{table}] no topic {topic} is there, and the brokers make none: {advice(table, topic)}"
+        )
+    for table, topic in missing if made is None else []:
+        _remark(f"[{table}] no topic {topic} is there; unless the brokers make it: {advice(table, topic)}")
+    if waited := silent(config, there):
+        _remark(f"no topic is there yet of {', '.join(map(str, waited))}; what they would say is unknown until then")
+
+
+def _remark(text: str) -> None:
+    console.stderr().print(text, soft_wrap=True)
 
 
 def _farewell(state: object) -> str:
