@@ -64,6 +64,7 @@ def render_page(case: Case) -> str:
             suspects=case.suspects(),
             pictures=[("wide", chain.wide(case)), ("tall", chain.tall(case))],
             description=chain.describe(case),
+            chain_pad=chain.PAD,
             symbols=chain.SYMBOLS,
             overview=views[0],
             closer=views[1] if closer else None,

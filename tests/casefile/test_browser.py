@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,38 @@ from tests.casefile.browser import Browser, chromium
 from tests.casefile.cases import case
 from tests.casefile.test_page import HOSTILE
 from tests.lake.w1 import CULPRIT, evidence, signals
+
+# Tenants and chains whose names are of every length, and of letters that fonts have wide.
+NAMES = (
+    "pod:payments-production/payments-ledger-reconciliation-29384400-x7k2p",
+    "vm:WWWWWWWWWW-MMMMMMMMMM-@@@@@@@@",
+    "vm:\u8a08\u7b97\u6a5f\u8a08\u7b97\u6a5f\u8a08\u7b97\u6a5f\u8a08\u7b97\u6a5f",
+    "a_type_of_which_nobody_heard_before_at_all:x",
+    "no type at all",
+)
+# Texts of the chain that is shown which leave their box or lane, and how many there are.
+OUTSIDE = """(() => {
+  const texts = [...document.querySelectorAll(".chain text")].filter((e) => e.getClientRects().length);
+  const around = (text) => {
+    const own = text.closest(".node")?.querySelector("rect");
+    if (own) return own.getBBox();
+    const lanes = [...text.ownerSVGElement.querySelectorAll(".lane")].map((e) => e.getBBox());
+    const at = text.getBBox();
+    const middle = [at.x + at.width / 2, at.y + at.height / 2];
+    return lanes.find((b) => b.x <= middle[0] && middle[0] <= b.x + b.width
+      && b.y <= middle[1] && middle[1] <= b.y + b.height);
+  };
+  const out = texts.filter((text) => {
+    const [a, b] = [text.getBBox(), around(text)];
+    return !b || a.x < b.x + 2 || b.x + b.width - 2 < a.x + a.width || a.y < b.y || b.y + b.height < a.y + a.height;
+  });
+  return [texts.length, out.map((text) => text.textContent)];
+})()"""
+FONTS = {
+    "own": "",
+    "widest": "*, .chain text { font-family: 'DejaVu Sans', Verdana, sans-serif !important; font-weight: 700; }",
+    "wider": "*, .chain text { font-family: 'DejaVu Sans', Verdana, sans-serif !important; letter-spacing: 3px; }",
+}
 
 # What a reader must find: the visible height of each in pixels.
 SEEN = (
@@ -41,15 +74,42 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "plain": case(folder / "plain"),
         "hostile": case(folder / "hostile", {"culprit_entity": name, "summary": name, "remedy": name}, heard, measured),
         "sparse": case(folder / "sparse", {"culprit_entity": None, "culprit_via": None}, [], []),
+        "crowd": case(folder / "crowd", heard=[*evidence(), *_crowd()]),
     }
     for kind, one in found.items():
         (folder / f"{kind}.html").write_text(render_page(one), "utf-8")
     return {kind: folder / f"{kind}.html" for kind in found}
 
 
+def _crowd() -> Iterator[dict[str, Any]]:
+    """Rows of evidence of tenants, and of an entity in each lane that the plain case has not."""
+    row = next(one for one in evidence() if one["entity"] == "vm:reporting-db")
+    for number, name in enumerate((*NAMES, *(f"vm:tenant-{n}.example.internal" for n in range(12)))):
+        yield row | {"entity": name, "share": 0.8 - number / 100}
+    for name, component in (("address:2001:db8:85a3::8a2e:370:7334", "network"), ("topic:payments.raw", "broker")):
+        yield row | {"entity": name, "component": component, "verdict": "cleared", "share": None}
+    for name, component in (("consumer_group:payments-ledger.v2", "service"), ("shard:x", "an unheard-of component")):
+        yield row | {"entity": name, "component": component, "verdict": "contributor"}
+
+
+@pytest.mark.parametrize("font", FONTS)
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("kind", ["plain", "hostile", "sparse", "crowd"])
+def test_texts_of_the_chain_stay_in_their_boxes(
+    browser: Browser, pages: dict[str, Path], tmp_path: Path, kind: str, width: int, font: str
+) -> None:
+    page = tmp_path / "page.html"
+    page.write_text(pages[kind].read_text("utf-8").replace("</style>", FONTS[font] + "</style>"), "utf-8")
+    browser.open(page, width)
+    count, outside = browser.evaluate(OUTSIDE)
+    assert count >= 3 and outside == []
+    if font != "wider":  # names are cut so that they need no squeezing in any usual font
+        assert browser.evaluate("document.querySelectorAll('[textLength]').length") == 0
+
+
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("kind", ["plain", "hostile", "sparse"])
+@pytest.mark.parametrize("kind", ["plain", "hostile", "sparse", "crowd"])
 def test_it_shows_without_a_complaint_and_fits(
     browser: Browser, pages: dict[str, Path], kind: str, width: int, dark: bool
 ) -> None:
@@ -58,7 +118,7 @@ def test_it_shows_without_a_complaint_and_fits(
     seen = browser.evaluate(SEEN % PARTS)
     assert sorted(height > 0 for height in seen["svg.chain"]) == [False, True]  # the one that suits the width
     assert all(height > 0 for height in seen["h1"] + seen["table.suspects"])
-    if kind != "sparse":
+    if kind in ("plain", "hostile"):
         assert len(seen[".plot .area svg"]) == 8 and min(seen[".plot .area svg"]) > 80
         assert len(seen[".fold svg"]) == 1 and len(seen[".spark"]) == 15
     assert browser.complaints == []

@@ -3,6 +3,7 @@
 import json
 import re
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -177,9 +178,35 @@ def test_a_crowd_is_counted_and_the_finding_names_its_own_without_evidence(tmp_p
     crowd = [row | {"entity": f"vm:{'long-' * 12}{n}"} for n in range(40)]
     wide = chain.wide(case(tmp_path, heard=crowd, measured=[]))
     tenants = next(lane for lane in wide.lanes if lane.title == "Tenants")
-    assert tenants.more == "and 35 more, see the suspects"
+    assert tenants.more == "and 35 more below"
     assert {CULPRIT, JOB, VOLUME} <= {node.entity for node in wide.nodes}
-    assert all(len(line) * 7.2 <= node.width for node in wide.nodes for line in node.lines)
+
+
+def _lines(case: Case, entity: str) -> list[str]:
+    return next(node.lines for node in chain.wide(case).nodes if node.entity == entity)
+
+
+def test_names_break_at_separators_and_lose_whole_parts_of_their_middle(tmp_path: Path) -> None:
+    row = next(iter(evidence(verdict="cleared", share=None, component="compute")))
+    long = "pod:payments-production/payments-ledger-reconciliation-of-archives-and-statements-worker-29384400-x7k2p"
+    plain = "pod:" + "x" * 200 + "tail"
+    crowd = [row | {"entity": name} for name in ("vm:frosa-system-backup-of-all", long, plain)]
+    found = case(tmp_path, heard=[*evidence(), *crowd], measured=[])
+    assert _lines(found, VOLUME) == ["svm1/flexvol7"]
+    assert "".join(_lines(found, "vm:frosa-system-backup-of-all")) == "frosa-system-backup-of-all"
+    parts = set(re.findall(r"[^-/]+[-/]?", long.partition(":")[2]))
+    for line in _lines(found, long):
+        assert set(re.findall(r"[^-/]+[-/]?", line.replace("…", ""))) <= parts
+    assert "".join(_lines(found, long)).count("…") == 1 and _lines(found, long)[-1].endswith("-x7k2p")
+    assert "".join(_lines(found, plain)).count("…") == 1 and _lines(found, plain)[-1].endswith("tail")
+
+
+def test_lanes_are_as_wide_as_their_names_want_while_there_is_room(w1: Case) -> None:
+    wide = chain.wide(w1)
+    assert wide.width == pytest.approx(1120)
+    widths = {lane.title: lane.width for lane in wide.lanes}
+    assert widths["Tenants"] > widths["Broker"]
+    assert all(right.x >= left.x + left.width + 20 for left, right in pairwise(wide.lanes))
 
 
 def test_message_ranges_are_merged_and_commands_are_quoted() -> None:

@@ -1,4 +1,13 @@
 "use strict";
+// Texts of the chain keep to their room, however wide this machine's fonts are.
+const squeeze = () => document.querySelectorAll(".chain text").forEach((text) => {
+  text.removeAttribute("textLength");
+  if (text.getComputedTextLength() <= text.dataset.room) return;
+  text.setAttribute("lengthAdjust", "spacingAndGlyphs");
+  text.setAttribute("textLength", text.dataset.room);
+});
+squeeze();
+window.addEventListener("resize", squeeze);
 // A reading line over the plots: the time under the pointer, and each plot's values then.
 const views = JSON.parse(document.getElementById("readings").textContent);
 document.querySelectorAll(".stack").forEach((stack) => {
