@@ -10,6 +10,7 @@ import tempfile
 import traceback
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from afoot.config import Config, load_config
 from afoot.errors import AfootError, UsageError
 
 BRIEF_BYTES = 512 * 1024 * 1024  # that a capture holds: a minute or so for the job
+WATCH_EVERY_S = 5  # for failures
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -118,7 +120,13 @@ def run(config: Config, given: argparse.Namespace, folder: Path) -> None:
         if given.cluster:
             return
         ended = ThreadPoolExecutor(1).submit(result.wait)
-        while not (ended.done() or interrupts.asked):
+        failed: engine.Failure | None = None
+        for second in count():
+            if ended.done() or interrupts.asked:
+                break
+            if second % WATCH_EVERY_S == 0 and (failure := engine.last_failure(result)) != failed:
+                failed = failure
+                tell("starting again", cause=config.described(failure.cause) if failure else None)
             tell("finding culprits")
             wait([ended], timeout=1.0)
         if ended.done():

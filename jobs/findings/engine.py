@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pyflink import java_gateway
 from pyflink.common import Configuration
@@ -24,6 +24,7 @@ from afoot.runtime.java import java_home
 from jobs.findings.crossing import MAX_PARALLELISM
 
 ALWAYS = {
+    "pipeline.name": "afoot: findings",
     # Nested rows are not copied between chained steps: no function here keeps its input.
     "pipeline.object-reuse": "true",
     "table.local-time-zone": "UTC",
@@ -37,9 +38,13 @@ ALWAYS = {
     "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
 }
 EMBEDDED = {
-    "restart-strategy.type": "fixed-delay",
-    "restart-strategy.fixed-delay.attempts": "3",
-    "restart-strategy.fixed-delay.delay": "1 s",
+    # A server that is away for some minutes is waited for; what never works ends the job after half an hour of trying.
+    "restart-strategy.type": "exponential-delay",
+    "restart-strategy.exponential-delay.initial-backoff": "1 s",
+    "restart-strategy.exponential-delay.backoff-multiplier": "2",
+    "restart-strategy.exponential-delay.max-backoff": "1 min",
+    "restart-strategy.exponential-delay.attempts-before-reset-backoff": "30",
+    "restart-strategy.exponential-delay.reset-backoff-threshold": "10 min",
     "taskmanager.memory.managed.size": "2g",
     "taskmanager.memory.network.min": "128m",
     "taskmanager.memory.network.max": "128m",
@@ -184,12 +189,46 @@ def replay_settings(folder: Path) -> dict[str, str]:
     }
 
 
-def stop(result: TableResult) -> str:
-    """Ends a running job with a savepoint, and returns its URI."""
+class Failure(NamedTuple):
+    """Why a job failed that may have been started again."""
+
+    at_ms: int
+    cause: str
+
+
+def last_failure(result: TableResult) -> Failure | None:
+    """The last time that a job of the embedded engine failed; None if it never did, or has ended."""
+    from py4j.protocol import Py4JJavaError
+
     client: Any = result.get_job_client()
+    # The client of an embedded job has the engine, and no method that asks it for more than a state.
+    field = client._j_job_client.getClass().getDeclaredField("miniCluster")
+    field.setAccessible(True)
+    try:
+        graph = field.get(client._j_job_client).getExecutionGraph(client._j_job_client.getJobID()).get()
+    except Py4JJavaError:  # the engine is about to end, which its result words
+        return None
+    failure = graph.getFailureInfo()
+    return None if failure is None else Failure(failure.getTimestamp(), cause(failure.getExceptionAsString()))
+
+
+def stop(result: TableResult) -> str:
+    """Ends a running job with a savepoint, and returns its URI; AfootError if the job is failing."""
+    from py4j.protocol import Py4JJavaError
+
+    client: Any = result.get_job_client()
+    failed = last_failure(result)
     # Not by PyFlink's own method: it calls a signature that Flink's client no longer has.
     canonical = java_gateway.get_gateway().jvm.org.apache.flink.core.execution.SavepointFormatType.CANONICAL
-    return str(client._j_job_client.stopWithSavepoint(False, None, canonical).get())
+    try:
+        return str(client._j_job_client.stopWithSavepoint(False, None, canonical).get())
+    except Py4JJavaError as error:
+        # Of a job that is starting again no savepoint can be taken, and what the engine says of that hides why.
+        failed = last_failure(result) or failed
+        if failed is None:
+            raise
+        ended = f"{failed.cause}; no savepoint was taken, and the next start resumes from the last checkpoint"
+        raise AfootError(f"the job was failing: {ended}") from error
 
 
 def cancel(result: TableResult) -> None:

@@ -36,7 +36,9 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Tables:
             messages.append(Message(METRICS, 0, len(messages), sent_ms, None, value))
     midnight_ms = round((START + timedelta(days=len(CASES))).timestamp() * 1000)
     messages.append(Message(METRICS, 0, len(messages), midnight_ms, None, gauge("nobody", midnight_ms, 1.0)))
-    config = configure(folder / "afoot.toml", topics=[METRICS], lake={"all_signals": True})
+    tombstone = Message("inventory", 0, 0, round(START.timestamp() * 1000) + 5_000, b'{"id":"vm:gone"}', None)
+    messages.append(tombstone)
+    config = configure(folder / "afoot.toml", topics=[METRICS, "inventory"], lake={"all_signals": True})
     rows, _ = replay(messages, folder, config)
     return rows
 
@@ -68,3 +70,8 @@ def test_a_point_may_be_ahead_of_its_record_by_the_skew_and_no_more(tables: Tabl
     (reason,) = letters(tables, "a millisecond further ahead")
     assert "after the record's own time" in reason
     assert not [account for account, _ in booked(tables, "a millisecond further ahead") if account == "signals"]
+
+
+def test_a_tombstone_that_comes_before_any_time_is_booked_by_its_record(tables: Tables) -> None:
+    booked = [(row[0], row[2:6]) for row in tables["books"] if row[1] == "inventory"]
+    assert booked == [(START + timedelta(minutes=1), ("messages", "decoded", None, 1))]

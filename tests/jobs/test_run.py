@@ -1,7 +1,8 @@
-"""`afoot run`, stopped in mid-run and started again."""
+"""`afoot run`, stopped in mid-run and started again, and a Python worker of it killed."""
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from pathlib import Path
@@ -36,12 +37,16 @@ def test_a_job_that_was_stopped_goes_on_where_it_was(incident: Incident, kafka_s
     said = (tmp_path / "first.log").read_text()
     assert said.startswith("stopped; the next start resumes from file:"), said
     savepoint = said.split()[-1]
-    job.send(last)
     with running(job, tmp_path / "second.log") as process:
+        # One for each of two instances, and the judge's.
+        workers = wait_for("Python workers", lambda: len(found := python_workers(process.pid)) == 3 and found)
+        time.sleep(3)  # into their work
+        os.kill(workers[0], signal.SIGKILL)
+        job.send(last)
         job.equals(incident.tables, incident.alerts)
-        assert len(python_workers(process.pid)) == 3  # one for each of two instances, and the judge's
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE_S) == 0
-    resumed, stopped = (tmp_path / "second.log").read_text().splitlines()
+    resumed, failed, stopped = (tmp_path / "second.log").read_text().splitlines()
+    assert failed.startswith("the job failed, and starts again: ") and "died" in failed, failed
     assert resumed.startswith("resuming from ") and resumed.split("/")[-1] == savepoint.split("/")[-1]
     assert stopped.startswith("stopped; the next start resumes from file:") and not stopped.endswith(savepoint)

@@ -3,7 +3,7 @@
 -- A block whose window has closed is late: it is split off here, because a window would drop it without a word.
 -- Of a capture, those that decoding was not sure of are those: it knows what was promised before their record, and event
 -- time here is at most that.
--- `rt` is never late itself.
+-- `rt` is never late itself. A tombstone tells no time: before there is any, its record's is taken.
 SELECT
   CASE kind WHEN 'unsure' THEN 'samples' ELSE kind END AS kind,
   shard,
@@ -22,6 +22,7 @@ SELECT
   CASE
     WHEN kind IN ('samples', 'unsure') AND NOT late THEN TO_TIMESTAMP_LTZ(window_ms, 3)
     WHEN watermark_now IS NOT NULL AND counted_at <= watermark_now THEN watermark_now + INTERVAL '0.001' SECOND
+    WHEN counted_at = TO_TIMESTAMP_LTZ(0, 3) THEN ts
     ELSE counted_at
   END AS rt
 FROM (

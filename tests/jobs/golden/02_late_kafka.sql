@@ -1,7 +1,7 @@
 -- Step 2, behind an exchange from every decoder to every instance here: event time is what all of them have reached, so
 -- the windows, which see the same from here, are never ahead of it. A partition that was idle may well be behind it.
 -- A block whose window has closed is late: it is split off here, because a window would drop it without a word.
--- `rt` is never late itself.
+-- `rt` is never late itself. A tombstone tells no time: before there is any, its record's is taken.
 SELECT
   CASE kind WHEN 'unsure' THEN 'samples' ELSE kind END AS kind,
   shard,
@@ -20,6 +20,7 @@ SELECT
   CASE
     WHEN kind IN ('samples', 'unsure') AND NOT late THEN TO_TIMESTAMP_LTZ(window_ms, 3)
     WHEN watermark_now IS NOT NULL AND counted_at <= watermark_now THEN watermark_now + INTERVAL '0.001' SECOND
+    WHEN counted_at = TO_TIMESTAMP_LTZ(0, 3) THEN ts
     ELSE counted_at
   END AS rt
 FROM (
