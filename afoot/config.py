@@ -12,10 +12,12 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 
-from afoot.durations import parse_duration_ms
+from afoot import kafka_settings
+from afoot.durations import parse_duration_ms, parse_moment_ms
 from afoot.errors import UsageError
 from afoot.privacy import policy
 from afoot.privacy.policy import Policy
@@ -23,6 +25,7 @@ from afoot.telemetry import formats
 
 KINDS = ("metrics", "logs", "flows", "inventory")
 _REFERENCE = re.compile(r"\$\{(file:)?([^}]+)\}")
+_ELSEWHERE = "allowed are ${NAME} and ${file:PATH}; no secret stands in this file"
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ class Config:
 
     topics: tuple[Topic, ...]
     kafka: Mapping[str, str] = field(default_factory=dict)
-    start: str = "earliest"
+    start: str = "earliest"  # or latest, or epoch ms
     window: Window = Window()
     flink: Flink = Flink()
     lake: str | None = None
@@ -183,14 +186,14 @@ class _Reader:
         read = {name: self._table(document, name) for name in _TABLES if name != "topic"}
         topics = tuple(self._topic(i, entry) for i, entry in enumerate(self._topics(document)))
         kafka = dict(read["kafka"])
-        start = self._text(kafka.pop("start", "earliest"), "[kafka] start")
+        start = self._start(kafka.pop("start", "earliest"))
         settings = read["flink"].get("settings", {})
         if not isinstance(settings, dict):
             raise UsageError(f"{self.path}: [flink] settings: found {settings!r}, allowed is a table of Flink options")
         lake = read["lake"].get("uri")
         return Config(
             topics=topics or DEFAULT_TOPICS,
-            kafka={k: self._text(v, f'[kafka] "{k}"') for k, v in kafka.items()},
+            kafka={k: self._client(k, v) for k, v in kafka.items()},
             start=start,
             window=self._window(read["window"]),
             flink=Flink(
@@ -222,6 +225,29 @@ class _Reader:
                 raise UsageError(f"{self.path}: [{name}] unknown key {key!r}; {nearest(key, allowed)}")
         return _flattened(table) if name == "kafka" else table
 
+    def _start(self, value: object) -> str:
+        """Where reading begins: earliest, latest, or epoch ms; TOML's own times are times as well."""
+        text = value.isoformat() if isinstance(value, date) else self._text(value, "[kafka] start")
+        if text in ("earliest", "latest"):
+            return text
+        ms = parse_moment_ms(text)
+        if ms is None or ms < 0:
+            raise UsageError(
+                f"{self.path}: [kafka] start: found {text!r}, allowed are earliest, latest, epoch milliseconds "
+                "and a time such as 2026-05-09T01:30Z"
+            )
+        return str(ms)
+
+    def _client(self, name: str, value: object) -> str:
+        """A setting of the Kafka clients, whose secrets stand elsewhere."""
+        hint = kafka_settings.unknown(name)
+        if hint is not None:
+            raise UsageError(f"{self.path}: [kafka] unknown key {name!r}; {hint}")
+        for part in kafka_settings.secrets_in(name, str(value)):
+            if not _REFERENCE.fullmatch(part):
+                raise UsageError(f'{self.path}: [kafka] "{name}": {_ELSEWHERE}')
+        return self._text(value, f'[kafka] "{name}"')
+
     def _topics(self, document: Mapping[str, Any]) -> list[dict[str, Any]]:
         topics = document.get("topic", [])
         if not isinstance(topics, list) or not all(isinstance(t, dict) for t in topics):
@@ -230,6 +256,7 @@ class _Reader:
 
     def _topic(self, index: int, entry: dict[str, Any]) -> Topic:
         where = f"[[topic]] number {index + 1}"
+        self._known(entry, where)
         name, pattern = entry.get("name"), entry.get("pattern")
         if (name is None) == (pattern is None):
             raise UsageError(f"{self.path}: {where}: exactly one of name and pattern is needed")
@@ -257,10 +284,6 @@ class _Reader:
             raise UsageError(
                 f"{self.path}: {where} ({name or pattern}): {format_name} does not hold {kind}; {nearest(kind, kinds)}"
             )
-        allowed = {*(_TABLES["topic"] or ()), *known}
-        for key in entry:
-            if key not in allowed:
-                raise UsageError(f"{self.path}: {where}: unknown key {key!r}; {nearest(key, allowed)}")
         return Topic(
             name=name,
             pattern=pattern,
@@ -269,6 +292,15 @@ class _Reader:
             lateness_ms=parse_duration_ms(entry.get("lateness", "30 s"), f"{self.path}: {where} lateness"),
             options={key: self._text(entry[key], f"{where} {key}") for key in entry if key in known},
         )
+
+    def _known(self, entry: dict[str, Any], where: str) -> None:
+        """Misspelt keys are named before what is missing for them; without a format, options of any are allowed."""
+        stated = entry.get("format")
+        of = [stated] if stated in formats.names() else formats.names()
+        allowed = {*(_TABLES["topic"] or ()), *(option for name in of for option in formats.options(name))}
+        for key in entry:
+            if key not in allowed:
+                raise UsageError(f"{self.path}: {where}: unknown key {key!r}; {nearest(key, allowed)}")
 
     def _window(self, table: dict[str, Any]) -> Window:
         size = self._duration(table, "window", "size", 60_000)
@@ -338,9 +370,7 @@ class _Reader:
     def _secret(self, table: dict[str, Any], name: str, key: str) -> str | None:
         """A value that must be a reference to the environment or to a file."""
         if key in table and not (isinstance(table[key], str) and _REFERENCE.fullmatch(table[key])):
-            raise UsageError(
-                f"{self.path}: [{name}] {key}: allowed are ${{NAME}} and ${{file:PATH}}; no secret stands in this file"
-            )
+            raise UsageError(f"{self.path}: [{name}] {key}: {_ELSEWHERE}")
         return self._optional(table, name, key)
 
     def _texts(

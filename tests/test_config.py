@@ -131,12 +131,28 @@ def test_secrets_are_masked_wherever_they_are_told(tmp_path: Path) -> None:
             ["'latenes'", "did you mean 'lateness'"],
         ),
         ("[[topic]]\npattern = '('\nkind = 'logs'\nformat = 'x'\n", ["pattern '('", "no regular expression"]),
+        ("[[topic]]\nname = 'a'\nkind = 'logs'\nformt = 'vector'\n", ["number 1", "'formt'", "did you mean 'format'"]),
+        ("[[topic]]\nnam = 'a'\nkind = 'logs'\nformat = 'vector'\n", ["number 1", "'nam'", "did you mean 'name'"]),
         ("topic = 3\n", ["[[topic]]"]),
         ("lake = 3\n", ["lake: found 3", "[lake]"]),
         ("[lake\n", ["not valid TOML", "line 1"]),
         ('[kafka]\n"sasl.password" = "${NOT_SET}"\n', ['"sasl.password"', "NOT_SET"]),
         ('[kafka]\n"sasl.password" = "${file:/no/such}"\n', ["/no/such", "No such file"]),
         ('[kafka]\n"acks" = [1]\n', ['"acks"', "found [1]"]),
+        ('[kafka]\nstart = "yesterday"\n', ["[kafka] start", "'yesterday'", "earliest, latest, epoch milli", "2026-"]),
+        ("[kafka]\nstart = -1\n", ["[kafka] start", "'-1'"]),
+        ("[kafka]\nstart = true\n", ["[kafka] start", "'true'"]),
+        ('[kafka]\nstrat = "latest"\n', ["[kafka] unknown key 'strat'", "did you mean 'start'"]),
+        ('[kafka]\n"bootstrap.server" = "b:1"\n', ["'bootstrap.server'", "did you mean 'bootstrap.servers'"]),
+        ("[kafka]\nfetch.mni.bytes = 1\n", ["'fetch.mni.bytes'", "did you mean 'fetch.min.bytes'"]),
+        ('[kafka]\nnodes = "b:1"\n', ["unknown key 'nodes'", "settings of Kafka's clients"]),
+        ('[kafka]\n"sasl.password" = "pw"\n', ['[kafka] "sasl.password"', "${NAME} and ${file:PATH}"]),
+        ('[kafka]\n"sasl.password" = "pw${KAFKA_PASSWORD}"\n', ['"sasl.password"', "${NAME} and ${file:PATH}"]),
+        ('[kafka]\n"ssl.key.pem" = "pw"\n', ['"ssl.key.pem"', "${NAME}"]),
+        ('[kafka]\n"sasl.oauthbearer.client.secret" = "pw"\n', ["client.secret", "${NAME}"]),
+        ("""[kafka]\n"sasl.jaas.config" = 'L required username="a" password="pw";'\n""", ["jaas", "${NAME}"]),
+        ("""[kafka]\n"sasl.jaas.config" = "L required clientSecret='pw';"\n""", ["jaas", "${NAME}"]),
+        ('[kafka]\n"sasl.jaas.config" = "L required password=pw;"\n', ["jaas", "${NAME}"]),
     ],
 )
 def test_an_error_names_the_place_and_what_is_allowed(tmp_path: Path, text: str, words: list[str]) -> None:
@@ -146,6 +162,37 @@ def test_an_error_names_the_place_and_what_is_allowed(tmp_path: Path, text: str,
     assert str(tmp_path / "afoot.toml") in message
     for word in words:
         assert word in message
+    assert "pw" not in message
+
+
+@pytest.mark.parametrize(
+    ("start", "found"),
+    [
+        ('"earliest"', "earliest"),
+        ("1778290200000", "1778290200000"),
+        ('"1778290200000"', "1778290200000"),
+        ('"2026-05-09T01:30Z"', "1778290200000"),
+        ("2026-05-09T03:30:00+02:00", "1778290200000"),
+        ("2026-05-09", "1778284800000"),
+    ],
+)
+def test_reading_begins_at_an_end_or_at_a_time(tmp_path: Path, start: str, found: str) -> None:
+    assert read(tmp_path, f"[kafka]\nstart = {start}\n").start == found
+
+
+def test_settings_of_either_client_and_of_plug_ins_pass(tmp_path: Path) -> None:
+    jaas = """L required username="a" password="${KAFKA_PASSWORD}";"""
+    passed = {
+        "ssl.truststore.location": "t",  # Java
+        "socket.timeout.ms": "1",  # librdkafka
+        "partition.discovery.interval.ms": "1",  # Flink
+        "my.plugin.url": "u",
+        "sasl.jaas.config": jaas,
+    }
+    text = "[kafka]\n" + "".join(f"\"{name}\" = '{value}'\n" for name, value in passed.items())
+    assert read(tmp_path, text).kafka == {**passed, "sasl.jaas.config": jaas.replace("${KAFKA_PASSWORD}", "hunter2")}
+    keyless = '[kafka]\n"sasl.jaas.config" = "software.amazon.msk.auth.iam.IAMLoginModule required;"\n'
+    assert "IAMLoginModule" in read(tmp_path, keyless).kafka["sasl.jaas.config"]
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:

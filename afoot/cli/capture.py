@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +10,7 @@ import typer
 from afoot.captures import write_captures
 from afoot.cli import console, outputs
 from afoot.config import Config, load_config
+from afoot.durations import parse_moment_ms
 from afoot.errors import AfootError, UsageError
 from afoot.kafka import Reader, Slice
 
@@ -43,13 +43,10 @@ def capture(
 
 def moment(text: str, where: str) -> int:
     """Epoch ms of an ISO 8601 time (UTC where it names no offset) or of a number of ms."""
-    if text.isdecimal():
-        return int(text)
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(f"{where} {text}: is no time; write 2026-05-09T01:30Z or epoch milliseconds") from error
-    return int((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000)
+    found = parse_moment_ms(text)
+    if found is None:
+        raise UsageError(f"{where} {text}: is no time; write 2026-05-09T01:30Z or epoch milliseconds")
+    return found
 
 
 def _slices(reader: Reader, config: Config, from_ms: int, to_ms: int) -> list[Slice]:
