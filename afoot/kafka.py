@@ -67,14 +67,19 @@ class Reader:
         return {name: sorted(topic.partitions) for name, topic in found.topics.items()}
 
     def between(self, topic: str, partitions: list[int], from_ms: int, to_ms: int) -> list[Slice]:
-        """Where the records of these times are; what is being written while we look is left out."""
+        """Where all records of these times are, though not only they; what is written while we look is left out.
+
+        Times that senders set (CreateTime) need not rise along a partition: behind the first record of `to_ms` others
+        may be older, wherever the partition ends. Times that brokers set do rise.
+        """
         starts = self._offsets(topic, partitions, from_ms)
-        ends = self._offsets(topic, partitions, to_ms)
+        rising = self.topic_setting(topic, "message.timestamp.type") == "LogAppendTime"
+        ends = self._offsets(topic, partitions, to_ms) if rising else {}
         found = []
         for partition in partitions:
             low, high = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=PATIENCE_S)
             first = high if starts[partition] in (OFFSET_END, -1) else max(low, starts[partition])
-            end = high if ends[partition] in (OFFSET_END, -1) else ends[partition]
+            end = high if ends.get(partition, -1) in (OFFSET_END, -1) else ends[partition]
             if first < end:
                 found.append(Slice(topic, partition, first, end))
         return found
@@ -127,11 +132,20 @@ class Reader:
 
     def broker_setting(self, name: str) -> str | None:
         """A setting of a broker, None where it does not tell."""
-        admin = AdminClient(self._settings, logger=_Silent())
         try:
             broker = min(self._consumer.list_topics(timeout=PATIENCE_S).brokers)
-            asked = [ConfigResource(ConfigResource.Type.BROKER, str(broker))]
-            (future,) = admin.describe_configs(asked, request_timeout=PATIENCE_S).values()
+        except KafkaException:
+            return None
+        return self._setting(ConfigResource(ConfigResource.Type.BROKER, str(broker)), name)
+
+    def topic_setting(self, topic: str, name: str) -> str | None:
+        """A setting of a topic, None where the brokers do not tell."""
+        return self._setting(ConfigResource(ConfigResource.Type.TOPIC, topic), name)
+
+    def _setting(self, asked: ConfigResource, name: str) -> str | None:
+        admin = AdminClient(self._settings, logger=_Silent())
+        try:
+            (future,) = admin.describe_configs([asked], request_timeout=PATIENCE_S).values()
             entry = future.result().get(name)
         except KafkaException:
             return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from afoot.captures import read_captures
 from afoot.cli.capture import moment
 from afoot.cli.main import app
 from afoot.errors import UsageError
+from afoot.kafka import Reader
 from afoot.telemetry.rows import Message
 from tests.jobs.support import configure, publish
 from tests.servers.kafka import Kafka
@@ -73,13 +75,44 @@ def test_everything_is_as_it_was_sent(topics: Kafka, tmp_path: Path, name: str) 
 @pytest.mark.server
 def test_between_two_times_the_end_left_out_and_all_of_the_inventory_before(topics: Kafka, tmp_path: Path) -> None:
     found = capture(topics, tmp_path, str(START_MS + 2000), str(START_MS + 5000))
-    # Of a partition, from its first record of these times up to the first one behind them.
     assert [m[1:3] for m in found if m.topic == METRICS] == [(0, 2), (0, 3), (0, 4), (1, 0), (1, 1), (1, 2)]
     assert [m.offset for m in found if m.topic == INVENTORY] == [0, 1, 2, 3, 4]
     before = capture(topics, tmp_path, str(START_MS - 100_000), str(START_MS - 500_000 + 600_000))
     assert [m.offset for m in before if m.topic == INVENTORY] == [0, 1, 2, 3, 4]
     early = capture(topics, tmp_path, str(START_MS - 900_000), str(START_MS - 500_000))
     assert [m[:3] for m in early] == [(INVENTORY, 0, 0), (INVENTORY, 0, 1)]
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("set_by", ["CreateTime", "LogAppendTime"])
+def test_records_that_stand_behind_later_ones_are_recorded(kafka_server: Kafka, tmp_path: Path, set_by: str) -> None:
+    """As a sender that retries leaves them; where brokers set the times there are none."""
+    prefix = f"retried.{set_by}."
+    topic = f"{prefix}telemetry.metrics"
+    kafka_server.create(topic, retention_ms="-1", message_timestamp_type=set_by)
+    seconds = [0, 10, 2, 3, 20, 4, 1]
+    publish(kafka_server, [sent(topic, 0, offset, second) for offset, second in enumerate(seconds)])
+    topics = ["telemetry.metrics", "telemetry.logs"]
+    config = configure(tmp_path / "afoot.toml", prefix, topics, kafka={"bootstrap.servers": kafka_server.bootstrap})
+    output, to = tmp_path / "c.jsonl", START_MS + 10_000 if set_by == "CreateTime" else 4_102_444_800_000
+    arguments = ["capture", "--config", str(config), "--from", str(START_MS + 2000), "--to", str(to), "-o", str(output)]
+    result = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    wanted = [2, 3, 5] if set_by == "CreateTime" else list(range(7))
+    assert [m.offset for m in read_captures([output])] == wanted
+    assert result.stderr == f"no records of these times: {prefix}telemetry.logs (no such topic)\n"
+
+
+@pytest.mark.server
+def test_a_partition_is_read_to_its_end_only_where_its_times_may_fall(kafka_server: Kafka) -> None:
+    later = int(time.time() * 1000) + 3_600_000
+    for set_by, read in (("CreateTime", 3), ("LogAppendTime", 0)):
+        kafka_server.create(f"falls.{set_by}", retention_ms="-1", message_timestamp_type=set_by)
+        publish(kafka_server, [sent(f"falls.{set_by}", 0, n, n) for n in range(3)])
+        with Reader({"bootstrap.servers": kafka_server.bootstrap}) as reader:
+            ends = [part.end for part in reader.between(f"falls.{set_by}", [0], 0, START_MS + 1000)]
+            assert ends == [read][: bool(read)]
+            assert [part.end for part in reader.between(f"falls.{set_by}", [0], 0, later)] == [3]
 
 
 @pytest.mark.server

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +15,8 @@ from afoot.config import Config, load_config
 from afoot.durations import parse_moment_ms
 from afoot.errors import AfootError, UsageError
 from afoot.kafka import Reader, Slice
+from afoot.telemetry.rows import Message
+from afoot.topics import silent
 
 
 def capture(
@@ -32,13 +36,24 @@ def capture(
     outputs.ensure_file(output, "-o")
     try:
         with Reader(loaded.kafka) as reader, console.progress("looking for the records") as step:
-            slices = _slices(reader, loaded, from_ms, to_ms)
+            there = reader.topics()
+            slices = _slices(reader, loaded, there, from_ms, to_ms)
             total = sum(part.end - part.first for part in slices)
-            step.say(f"recording {total:,} messages")
-            count = write_captures(output, reader.messages(slices, lambda done: step.to(done, total)))
+            step.say(f"reading {total:,} messages")
+            seen: set[str] = set()
+            read = reader.messages(slices, lambda done: step.to(done, total))
+            found = _of_these_times(read, loaded, from_ms, to_ms, seen)
+            first = next(found, None)
+            if first is None:
+                raise UsageError(
+                    f"{config}: no configured topic holds records of these times; topics: {', '.join(there)}"
+                )
+            count = write_captures(output, chain([first], found))
     except AfootError as error:
         raise type(error)(loaded.described(str(error))) from error
-    console.stdout().print(f"{output}: {count:,} messages of {len({part.topic for part in slices})} topics")
+    console.stdout().print(f"{output}: {count:,} messages of {len(seen)} topics")
+    if quiet := _quiet(loaded, there, seen):
+        console.stderr().print(f"no records of these times: {', '.join(quiet)}", soft_wrap=True)
 
 
 def moment(text: str, where: str) -> int:
@@ -49,17 +64,36 @@ def moment(text: str, where: str) -> int:
     return found
 
 
-def _slices(reader: Reader, config: Config, from_ms: int, to_ms: int) -> list[Slice]:
-    there = reader.topics()
-    found: list[Slice] = []
-    for topic in sorted(there):
-        entry = config.topic_of(topic)
-        if entry is not None:
-            # The inventory as it stood then is all that was said of it before.
-            begin_ms = 0 if entry.kind == "inventory" else from_ms
-            found += reader.between(topic, there[topic], begin_ms, to_ms)
-    if not found:
-        raise UsageError(
-            f"{config.source}: no configured topic holds records of these times; topics: {', '.join(there)}"
-        )
-    return found
+def _slices(reader: Reader, config: Config, there: Mapping[str, list[int]], from_ms: int, to_ms: int) -> list[Slice]:
+    return [
+        part
+        for topic in sorted(there)
+        if config.topic_of(topic) is not None
+        for part in reader.between(topic, there[topic], _begin_ms(config, topic, from_ms), to_ms)
+    ]
+
+
+def _begin_ms(config: Config, topic: str, from_ms: int) -> int:
+    """The inventory as it stood then is all that was said of it before."""
+    entry = config.topic_of(topic)
+    return 0 if entry is not None and entry.kind == "inventory" else from_ms
+
+
+def _of_these_times(
+    messages: Iterable[Message], config: Config, from_ms: int, to_ms: int, seen: set[str]
+) -> Iterator[Message]:
+    """Those of the messages that are wanted; `seen` gets their topics."""
+    begins: dict[str, int] = {}
+    for message in messages:
+        topic = message.topic
+        if topic not in begins:
+            begins[topic] = _begin_ms(config, topic, from_ms)
+        if begins[topic] <= message.timestamp_ms < to_ms:
+            seen.add(topic)
+            yield message
+
+
+def _quiet(config: Config, there: Collection[str], seen: Collection[str]) -> list[str]:
+    """What is configured and gave nothing: topics, and entries that no topic is of."""
+    topics = [topic for topic in sorted(there) if config.topic_of(topic) is not None and topic not in seen]
+    return [*topics, *(f"{entry} (no such topic)" for entry in silent(config, there))]
