@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shlex
 from base64 import b64encode
 from collections.abc import Iterable
@@ -61,6 +62,7 @@ def render_page(case: Case) -> str:
             finding=case.finding,
             headline=headline(case.finding),
             rhythm=recurrence(case.finding),
+            heard_during=heard_during(case),
             suspects=case.suspects(),
             pictures=[("wide", chain.wide(case)), ("tall", chain.tall(case))],
             description=chain.describe(case),
@@ -91,8 +93,22 @@ def headline(finding: Row) -> Markup:
     if any(not names[name] and f"{{{name}}}" in deed for name in names):
         present = " → ".join(f"{{{name}}}" for name in names if names[name])
         deed = f"{{kind}}: {present}" if present else "{kind}"
-    marked = {name: Markup('<span class="id {}">{}</span>').format(name, words.visible(names[name])) for name in names}
+    marked = {name: Markup('<span class="id {}">{}</span>').format(name, parted(names[name])) for name in names}
     return Markup(deed).format(**marked, kind=words.visible(words.spaced(finding["kind"])).capitalize())
+
+
+def parted(entity: str | None) -> Markup:
+    """An id as HTML that ends a line at its separators, and within a part only where the part alone is too long."""
+    parts = re.findall(r"[^:/]*[:/]|[^:/]+", words.visible(entity))
+    return Markup("").join(Markup('<span class="part">{}</span>').format(part) for part in parts)
+
+
+def heard_during(case: Case) -> str:
+    """The time that the numbers of the evidence are of; "" without evidence."""
+    if not case.evidence:
+        return ""
+    starts, ends = ([row[name] for row in case.evidence] for name in ("window_start", "window_end"))
+    return words.span(min(starts), max(ends))
 
 
 def recurrence(finding: Row) -> str:
@@ -141,6 +157,7 @@ def _environment() -> Environment:
         cron=words.cron,
         day_time=words.day_time,
         certainty=words.certainty,
+        parted=parted,
     )
     environment.globals["span"] = words.span
     return environment

@@ -237,11 +237,11 @@ def _caption(series: Series) -> str:
         return "No data in this time."
     value, time, expected = max(known, key=lambda point: point[0])
     normal = (
-        f", expected {words.quantity(expected, series.unit)}"
+        f"when {words.quantity(expected, series.unit)} was expected"
         if expected is not None
-        else ", nothing to compare with yet"
+        else "with nothing to compare with yet"
     )
-    return f"at most {words.quantity(value, series.unit)} ({words.day_time(time)}){normal}"
+    return f"highest drawn: {words.quantity(value, series.unit)} at {words.day_time(time)}, {normal}"
 
 
 def _path(points: Sequence[tuple[float, float | None]], gap: float) -> str:

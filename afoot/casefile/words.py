@@ -25,9 +25,9 @@ def quantity(value: float | None, unit: str | None) -> str:
     if value is None:
         return "no data"
     if unit == "s":
-        return seconds(value)
+        return duration(value)
     if unit == "ms":
-        return seconds(value / 1e3)
+        return duration(value / 1e3)
     if not unit or unit == "1":
         return number(value)
     text = number(value)
@@ -37,8 +37,8 @@ def quantity(value: float | None, unit: str | None) -> str:
     return f"{text}{separator}{name}" if name.startswith("B") else f"{text} {name}"
 
 
-def seconds(value: float) -> str:
-    """A duration in the unit that reads best: `840 us`, `9.2 ms`, `41 s`, `6 min 52 s`, `3 h 10 min`."""
+def duration(value: float) -> str:
+    """A measured duration as the summaries of findings say it: `840 µs`, `9.2 ms`, `118 s`, `3.48 min`."""
     size = abs(value)
     if size and size < 1e-3:
         return f"{_digits(value * 1e6)} µs"
@@ -46,6 +46,14 @@ def seconds(value: float) -> str:
         return f"{_digits(value * 1e3)} ms"
     if size < 2 * _MINUTE:
         return f"{_digits(value)} s"
+    return f"{_digits(value / _MINUTE)} min"
+
+
+def seconds(value: float) -> str:
+    """A period, or a part of one, in whole units: `41 s`, `6 min 52 s`, `3 h 10 min`."""
+    size = abs(value)
+    if size < 2 * _MINUTE:
+        return duration(value)
     whole = round(size)
     sign = "-" if value < 0 else ""
     for big, small, names in ((_DAY, _HOUR, ("d", "h")), (_HOUR, _MINUTE, ("h", "min")), (_MINUTE, 1, ("min", "s"))):

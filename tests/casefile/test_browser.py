@@ -132,7 +132,8 @@ def test_the_reading_line_follows_the_pointer(browser: Browser, pages: dict[str,
     shown = "[...document.querySelectorAll('.stack:not(.closer) .reading')].map(e => e.hidden ? null : e.textContent)"
     readings = browser.evaluate(shown)
     assert len(readings) == 4
-    assert readings[0].startswith("00:50 · 38")
+    assert readings[0].startswith("00:50 · 6.3")
+    assert readings[0].endswith(" min")  # in the notation of the rest of the page
     assert readings[1].count("op/s") == 2
     browser.move(5, 5)
     assert browser.evaluate(shown) == [None] * 4
@@ -160,3 +161,11 @@ def test_text_stands_out_from_its_ground(browser: Browser, pages: dict[str, Path
         browser.open(pages["plain"], 1280, dark=dark)
         weak = [found for found in browser.evaluate(script) if found[2] < 4.5]
         assert weak == []
+
+
+def test_an_id_in_the_headline_stays_on_one_line_where_it_fits(browser: Browser, pages: dict[str, Path]) -> None:
+    tops = """[...document.querySelectorAll("h1 .id")].map((id) =>
+      new Set([...id.querySelectorAll(".part")].map((part) => Math.round(part.getBoundingClientRect().top))).size)"""
+    for width in range(390, 1300, 70):
+        browser.open(pages["plain"], width)
+        assert browser.evaluate(tops) == [1, 1, 1]

@@ -77,6 +77,31 @@ def test_it_says_who_did_what_to_whom_since_when_and_how_surely(page: str) -> No
     assert "shared_volume_contention@1" in text
 
 
+def test_each_number_says_what_it_is(page: str) -> None:
+    text = " ".join(Outline(page).text.split())
+    assert "6.97 min at most, in the run judged last; expected on average 2.2 s" in text
+    assert re.search(
+        r"Write lag of job:enricher highest drawn: \d\.\d+ min at 2026-11-\d\d \d\d:5\d, when [12]\.\d+ s was", text
+    )
+    assert "the effect judged last (2026-11-19 18:41 to 2026-11-20 17:59 UTC)" in text
+    assert "no data" in text.partition("What happened")[2].partition("Write lag of")[0]
+    assert "run that was due and did nothing" in text
+
+
+def test_what_no_tenant_accounts_for_and_what_has_no_curve_is_said_so(tmp_path: Path) -> None:
+    heard = [row | ({"share": 0.03} if row["entity"] == VOLUME else {}) for row in evidence()]
+    unkept = ("topic:telemetry", "bytes_out")
+    found = case(tmp_path, heard=heard, measured=[r for r in signals() if (r["entity"], r["signal"]) != unkept])
+    text = " ".join(Outline(render_page(found)).text.split())
+    assert "3 % of the excess no tenant accounts for" in text
+    assert text.count("no curve: the lake has no values of it") == 1
+
+
+def test_ids_of_the_headline_end_lines_at_separators_only(page: str) -> None:
+    spans = re.findall(r'<span class="part">([^<]*)</span>', page.partition("<h1>")[2].partition("</h1>")[0])
+    assert spans == ["vm:", "frosa-system-backup", "job:", "enricher", "volume:", "svm1/", "flexvol7"]
+
+
 def test_it_stands_alone(page: str) -> None:
     outline = Outline(page)
     assert not outline.named("link")[1:] and outline.named("link")[0]["href"] == "data:,"

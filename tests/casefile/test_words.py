@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from afoot.casefile import words
+from afoot.verdicts import records
 
 
 @pytest.mark.parametrize(
@@ -15,10 +16,11 @@ from afoot.casefile import words
         (0.0, "s", "0 s"),
         (41.0, "s", "41 s"),
         (119.9, "s", "120 s"),
-        (418.0, "s", "6 min 58 s"),
+        (208.97, "s", "3.48 min"),
         (480.0, "s", "8 min"),
-        (11400.0, "s", "3 h 10 min"),
-        (200000.0, "s", "2 d 7 h"),
+        (11400.0, "s", "190 min"),
+        (-418.0, "s", "-6.97 min"),
+        (240000.0, "ms", "4 min"),
         (9.2, "ms", "9.2 ms"),
         (910.0, "{op}/s", "910 op/s"),
         (18200.0, "{record}/s", "18.2 k records/s"),
@@ -35,6 +37,18 @@ from afoot.casefile import words
 )
 def test_quantities(value: float | None, unit: str | None, said: str) -> None:
     assert words.quantity(value, unit) == said
+
+
+@pytest.mark.parametrize("value", [0.0, 0.0092, 0.633, 1.77335, 41.0, 118.439868, 120.0, 208.97, 3540.0, 11400.0])
+def test_durations_are_said_as_the_summaries_of_findings_say_them(value: float) -> None:
+    assert words.quantity(value, "s") == records.quantity(value, "s")
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [(90, "90 s"), (418, "6 min 58 s"), (11400, "3 h 10 min"), (200000, "2 d 7 h")]
+)
+def test_periods(value: int, said: str) -> None:
+    assert words.seconds(value) == said
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,13 @@ document.querySelectorAll(".stack").forEach((stack) => {
   const digits = (value) => (Math.abs(value) >= 1e4 ? value.toExponential(2) : Number(value.toPrecision(3)).toString());
   const text = (value, unit) => {
     if (value === null) return "no data";
-    if (unit === "s" && value < 1) return digits(value * 1e3) + " ms";
+    if (unit === "ms") [value, unit] = [value / 1e3, "s"];
+    if (unit === "s") {
+      for (const [size, name, factor] of [[120, " min", 1 / 60], [1, " s", 1], [1e-3, " ms", 1e3]]) {
+        if (Math.abs(value) >= size) return digits(value * factor) + name;
+      }
+      return value ? digits(value * 1e6) + " µs" : "0 s";
+    }
     for (const [size, prefix] of [[1e9, "G"], [1e6, "M"], [1e4, "k"]]) {
       if (value >= size) return digits(value / (prefix === "k" ? 1e3 : size)) + " " + prefix + unit.replace(/[{}]/g, "");
     }
