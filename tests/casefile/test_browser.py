@@ -169,3 +169,15 @@ def test_an_id_in_the_headline_stays_on_one_line_where_it_fits(browser: Browser,
     for width in range(390, 1300, 70):
         browser.open(pages["plain"], width)
         assert browser.evaluate(tops) == [1, 1, 1]
+
+
+@pytest.mark.parametrize("width", [760, 390])
+def test_message_ranges_are_read_whole_on_a_narrow_screen(browser: Browser, pages: dict[str, Path], width: int) -> None:
+    browser.open(pages["plain"], width)
+    browser.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+    overflowing = "[...document.querySelectorAll('.scroll')].filter((e) => e.scrollWidth > e.clientWidth).length"
+    assert browser.evaluate("document.querySelectorAll('.messages .offsets').length") > 0
+    assert browser.evaluate(overflowing) == 0
+    tall = "Math.max(...[...document.querySelectorAll('.offsets')].map((e) => e.getBoundingClientRect().height))"
+    assert browser.evaluate(tall) < 30  # one line each
+    assert browser.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
