@@ -33,6 +33,7 @@ class Burst:
     peaks: dict[str, float] = field(default_factory=dict)  # by measure
     windows: int = 0  # in which it was up
     harm: bool = False
+    cut: bool = False  # it may have begun before anything was expected of the tenant: no run, as its start is not known
 
     @property
     def measure(self) -> str:
@@ -63,13 +64,16 @@ class BurstTrack:
     due_by_ms: int = 0  # ... and when its run is overdue
     missing: bool = False  # a run did not come, and none has since
 
-    def add(self, start_ms: int, end_ms: int, measures: Mapping[str, Io], rules: Rules) -> bool:
-        """Adds a window of the tenant's I/O, by measure; whether the track holds anything worth keeping."""
+    def add(self, start_ms: int, end_ms: int, measures: Mapping[str, Io], rules: Rules, new: bool = False) -> bool:
+        """Adds a window of the tenant's I/O, by measure; whether the track holds anything worth keeping.
+
+        `new`: what is expected of the tenant was not known right before.
+        """
         gap = rules.time.ms("gap")
         io = next(iter(measures.values()))
         if is_up(io.value, io.expected, io.score, rules.raised.score, rules.raised.burst_ratio):
             if not self.bursts or start_ms - self.bursts[-1].end_ms > gap:
-                self.bursts.append(Burst(start_ms, end_ms))
+                self.bursts.append(Burst(start_ms, end_ms, cut=new))
                 self.loudest.clear()
             burst = self.bursts[-1]
             burst.end_ms = end_ms
@@ -94,10 +98,11 @@ class BurstTrack:
     def major(self) -> list[Burst]:
         """The bursts that count as runs."""
         largest: dict[str, float] = {}
-        for burst in self.bursts:
+        whole = [burst for burst in self.bursts if not burst.cut]
+        for burst in whole:
             for name, peak in burst.peaks.items():
                 largest[name] = max(largest.get(name, peak), peak)
-        return [burst for burst in self.bursts if burst.peak >= MAJOR * largest[burst.measure]]
+        return [burst for burst in whole if burst.peak >= MAJOR * largest[burst.measure]]
 
     def starts(self) -> list[int]:
         """When the runs began."""

@@ -73,6 +73,10 @@ class Case:
         self.runs.append(run)
         return True
 
+    def causes(self) -> list[int]:
+        """When its causes began: once where lag that flickers made several effects of one."""
+        return list(dict.fromkeys(run.cause_ms for run in self.runs))
+
     def worsen(self, severity: str) -> None:
         """Severity while open is the gravest that was seen, so that no alert goes back and forth."""
         self.severity = max(self.severity, severity, key=SEVERITIES.index)

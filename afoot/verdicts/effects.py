@@ -81,6 +81,7 @@ class Effects:
 
     def _begin(self, victim: str, track: VictimTrack, lag: Reading, volumes: tuple[str, ...]) -> Episode:
         episode = Episode(self.desk.start_ms, self.desk.end_ms, Tally(lag.signal, lag.unit), 0.0, 0.0)
+        episode.cut = track.heard.first_ms == self.desk.start_ms
         since = track.effects[-1][1] if track.effects else 0  # what was in an earlier effect is no cause of this one
         for past in track.recent:
             if past.start_ms >= since:
@@ -137,6 +138,9 @@ class Effects:
             self._verdict(victim, track, episode, False)
 
     def _verdict(self, victim: str, track: VictimTrack, episode: Episode, final: bool) -> None:
+        if episode.cut:
+            self.desk.output.books["cut"] += final
+            return
         chain = self.desk.graph.chain(victim, self.desk.end_ms)
         tenants = {volume: self.desk.graph.tenants(volume, self.desk.end_ms) for volume in episode.settled}
         components = self._components(episode, tenants)
@@ -189,7 +193,7 @@ class Effects:
         opened = case.state != "open"
         if opened:
             case.severity, case.contributors = "info", ()
-        cause_ms = verdict.cause_ms if verdict.shares else episode.onset_ms
+        cause_ms = self._cause_ms(case, verdict, episode, track)
         new_run = case.add_run(Run(cause_ms, episode.onset_ms, episode.end_ms))
         before = (case.severity, case.contributors, case.schedule_id)
         case.worsen(self._severity(episode))
@@ -200,8 +204,7 @@ class Effects:
             return
         episode.written_ms = episode.end_ms
         if new_run:
-            starts = [run.cause_ms for run in case.runs]
-            case.recurrence = find_recurrence(starts, self.desk.window_ms, rules.recurrence)
+            case.recurrence = find_recurrence(case.causes(), self.desk.window_ms, rules.recurrence)
         match = self._match(case)
         case.schedule_id = match.schedule.id if match else None
         case.due_ms = due_after(match.schedule, case.runs[-1].cause_ms, self.desk.window_ms) if match else None
@@ -211,6 +214,20 @@ class Effects:
         self.desk.revise(case, "open", subject, opened or changed, hear(scene), (start, episode.end_ms))
         if verdict.culprit:
             self._supersede(scene.victim, episode, cause_ms, identity.finding_id)
+
+    def _cause_ms(self, case: Case, verdict: Verdict, episode: Episode, track: VictimTrack) -> int:
+        """When the run began that is behind an effect."""
+        volume = self.desk.book.volumes.get(verdict.via or "")
+        if not verdict.shares or not volume or not verdict.culprit:
+            return episode.onset_ms
+        if volume.is_new(verdict.culprit, verdict.cause_ms, self.rules.time.ms("gap")):
+            return episode.onset_ms
+        # Under way as the effect before ended, which this case has as a run: lag that flickers is still of that one.
+        if track.effects and verdict.cause_ms == track.effects[-1][1] and case.runs:
+            last = case.runs[-1]
+            if last.onset_ms == track.effects[-1][0]:
+                return last.cause_ms
+        return verdict.cause_ms
 
     def _severity(self, episode: Episode) -> str:
         rule = self.rules.severity
@@ -236,7 +253,7 @@ class Effects:
             return None
         return match_schedule(
             self.desk.graph.schedules(culprit, self.desk.end_ms),
-            [run.cause_ms for run in case.runs],
+            case.causes(),
             self.desk.graph.attached_since(culprit, via, self.desk.end_ms),
             case.recurrence.period_ms if case.recurrence else None,
             self.desk.end_ms,

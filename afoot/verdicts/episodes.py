@@ -10,7 +10,7 @@ from typing import NamedTuple
 from afoot.inventory.placement import Chain
 from afoot.verdicts.inputs import Heard, Reading
 from afoot.verdicts.rules import Hearing, Rules
-from afoot.verdicts.shares import Pressure, VolumeWindow, pressure
+from afoot.verdicts.shares import NO_HISTORY, Pressure, VolumeWindow, pressure
 from afoot.verdicts.tally import Tally, is_up, score_of, spread_of
 
 READY, DESIRED = "ready_members", "desired_members"
@@ -145,6 +145,7 @@ class Episode:
     outputs: int = 0  # windows in which an output was heard
     settled: dict[str, Pressure] = field(default_factory=dict)  # by volume, up to the lag's peak
     pending: dict[str, Pressure] = field(default_factory=dict)  # since the peak: counts only if a higher one comes
+    cut: bool = False  # it may have begun before anything was expected of the victim: its onset is not known
     finding_id: str | None = None
     challenger: str | None = None  # another verdict, waiting to be confirmed by a second window
     written_ms: int = 0  # what the last revision covered
@@ -282,6 +283,14 @@ class VolumeTrack:
             known = self.loudest.get(tenant.entity)
             if known is None or known.score is None or io.score > known.score:
                 self.loudest[tenant.entity] = Reading(io.signal, io.unit, *io[:4], tenant.pointers)
+
+    def is_new(self, tenant: str, start_ms: int, gap_ms: int) -> bool:
+        """Whether it was not known what to expect of a tenant right before a time: what it does may be under way."""
+        return any(
+            past.missing.get(tenant) == NO_HISTORY
+            for past in self.recent
+            if start_ms - gap_ms <= past.start_ms < start_ms
+        )
 
     def heard_part(self, entity: str) -> float:
         """In which part of the windows that matter a tenant was heard: those of pressure, where there are any."""

@@ -315,6 +315,11 @@ def _tenant(
         note = "its catch-up, left out of the excess" if up else "not above what is usual"
         reason = f"the victim's own I/O, at its highest {measured(loudest)}: {note}"
         return Statement(entity, component, "cleared", reason, loudest, loudest.signal, loudest.unit)
+    raised = rules.raised
+    up = is_up(loudest.value, loudest.expected, loudest.score, raised.score, raised.burst_ratio)
+    if up and not verdict.culprit and (storage.heard < rules.heard.to_clear or (shares and shares.pressed)):
+        reason = f"at its highest {measured(loudest)}: up, and no rule ties it to this effect"
+        return Statement(entity, component, "unknown", reason, loudest, loudest.signal, loudest.unit)
     reason = f"at its highest {measured(loudest)}: no part of an excess"
     counted = 0.0 if storage.shares is not None and storage.shares is verdict.shares else None
     return Statement(entity, component, "cleared", reason, loudest, loudest.signal, loudest.unit, counted)

@@ -29,7 +29,8 @@ class ScheduledJobs:
     def _follow(self, volume: str, window: VolumeWindow, tenant: TenantIo) -> None:
         start_ms, end_ms, key = window.start_ms, window.end_ms, (tenant.entity, volume)
         track = self.desk.book.bursts.get(key) or BurstTrack()
-        if not track.add(start_ms, end_ms, tenant.measures, self.rules):
+        new = self.desk.book.volumes[volume].is_new(tenant.entity, start_ms, self.rules.time.ms("gap"))
+        if not track.add(start_ms, end_ms, tenant.measures, self.rules, new):
             return
         self.desk.book.bursts[key] = track
         burst = track.bursts[-1]
@@ -56,6 +57,8 @@ class ScheduledJobs:
 
     def _judge(self, key: tuple[str, str], track: BurstTrack, burst: Burst) -> None:
         """A burst is over, and an effect of it would have come by now."""
+        if burst.cut:
+            return
         match = self._match(key, track)
         if match is None:
             track.due_ms = None

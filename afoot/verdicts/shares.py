@@ -315,7 +315,11 @@ def pressure(window: VolumeWindow, victim: str, counts: bool, rules: Rules) -> P
 
 
 def _excess(window: VolumeWindow, victim: str, measure: str, rules: Rules) -> Excess:
-    """A volume's excess in one window by one measure, the victim's own catch-up and its dip both left out."""
+    """A volume's excess in one window by one measure, the victim's own catch-up and its dip both left out.
+
+    A volume that is full carries no more: what some take of it others lack, and its sum tells nothing. Under pressure
+    the excess is at least what those took who rose.
+    """
     volume = window.measures[measure]
     own = sum(
         tenant.measures[measure].value - tenant.measures[measure].expected
@@ -324,9 +328,11 @@ def _excess(window: VolumeWindow, victim: str, measure: str, rules: Rules) -> Ex
     )
     foreign = volume.value - volume.expected - own
     raised = rules.raised
-    loaded = (
-        foreign > 0 and foreign >= raised.score * volume.spread and foreign >= raised.foreign_part * volume.expected
-    )
+    least = raised.score * volume.spread
+    risen = _risen(window, victim, measure, rules) if window.pressed else 0.0
+    if risen > foreign:
+        foreign, least = risen, 0.0
+    loaded = foreign > 0 and foreign >= least and foreign >= raised.foreign_part * volume.expected
     found = Excess(own=max(0.0, own) if loaded or window.pressed else 0.0)
     if not loaded:
         return found
@@ -347,6 +353,18 @@ def _excess(window: VolumeWindow, victim: str, measure: str, rules: Rules) -> Ex
     found.silent = {entity: Silence(1, found.total) for entity in sorted(unheard)}
     found.first_ms, found.last_ms = window.start_ms, window.end_ms
     return found
+
+
+def _risen(window: VolumeWindow, victim: str, measure: str, rules: Rules) -> float:
+    """What tenants other than the victim's own have beyond what is expected of them, those alone that are up by it."""
+    raised = rules.raised
+    return sum(
+        io.value - io.expected
+        for tenant in window.tenants
+        if victim not in tenant.own_of
+        and (io := tenant.measures.get(measure)) is not None
+        and is_up(io.value, io.expected, io.score, raised.score, raised.burst_ratio)
+    )
 
 
 def _dark(window: VolumeWindow, victim: str, measure: str, rules: Rules) -> Excess:

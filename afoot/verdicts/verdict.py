@@ -235,6 +235,9 @@ def _why(main: Storage | None, facts: Mapping[str, float | None], rules: Rules) 
     if heard is not None and heard < rules.heard.to_accuse:
         return "unknown: no storage data"
     shares = main.shares
+    if heard is not None and heard < rules.heard.to_clear and (shares is None or not shares.pressed):
+        silent = main.pressure.windows - main.pressure.heard
+        return f"unknown: no storage data in {silent} of {main.pressure.windows} windows"
     if shares is None or not shares.pressed:
         return "its storage has room, its input is as usual, and its members were ready"
     if shares.foreign_part < 0.5:

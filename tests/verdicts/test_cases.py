@@ -158,6 +158,56 @@ def test_a_short_pause_does_not_part_an_effect_and_a_long_one_does() -> None:
         assert len(case.runs) == runs
 
 
+def test_lag_that_flickers_while_its_cause_goes_on_is_one_run_of_that() -> None:
+    world = World()
+    for hour in range(4):
+        world.until(hour, 40)
+        world.minutes(4, BURST, LATE)
+        world.minutes(3, BURST)  # as long as it takes to be another effect
+        world.minutes(2, BURST, LATE)
+        world.minutes(3, CATCH_UP)
+    (case,) = world.book.cases.values()
+    assert [(run.cause_ms - at(0)) // MINUTE % 60 for run in case.runs] == [40] * 8
+    finding = world.only("shared_volume_contention")
+    assert (finding.schedule_expression, finding.recurrence_period_s) == ("40 * * * *", 3600)
+
+
+def test_what_was_under_way_when_there_was_a_history_is_not_judged() -> None:
+    world = World(young=frozenset({JOB}))
+    world.until(0, 38)
+    world.minutes(3, BURST, LATE)
+    world.young = frozenset()
+    world.minutes(6, BURST, LATE)  # the first windows in which a lag is expected: nobody knows since when it is late
+    world.until(1, 40)
+    assert world.findings == []
+    world.backup_run()
+    assert world.only("shared_volume_contention").window_start == at(1, 41)
+
+
+def test_what_began_a_window_after_there_was_a_history_is_judged() -> None:
+    world = World(young=frozenset({JOB}))
+    world.until(0, 39)
+    world.young = frozenset()
+    world.minute()
+    world.minutes(6, BURST, LATE)
+    world.until(1)
+    assert world.only("shared_volume_contention").culprit_entity == BACKUP
+
+
+def test_a_run_of_which_the_start_is_not_known_is_on_no_beat() -> None:
+    world = World(young=frozenset({BACKUP}))
+    world.until(0, 40)
+    world.minutes(3, BURST)
+    world.young = frozenset()
+    world.minutes(5, BURST)
+    assert world.book.bursts[BACKUP, VOLUME].starts() == []
+    for hour in (1, 2, 3):
+        world.until(hour, 40)
+        world.backup_run()
+    assert [(start - at(0)) // MINUTE for start in world.book.bursts[BACKUP, VOLUME].starts()] == [100, 160, 220]
+    assert world.only("shared_volume_contention").schedule_expression == "40 * * * *"
+
+
 def test_an_unexplained_finding_is_superseded_when_its_culprit_is_named() -> None:
     world = World()
     world.until(1)

@@ -100,6 +100,23 @@ def test_an_excess_must_stand_out(volume: float, own: float, loaded: bool) -> No
     assert (divide(summed(window({VOLUME: volume, "pod:own": own}))) is not None) == loaded
 
 
+@pytest.mark.parametrize(
+    ("latency", "first", "shares"),
+    [
+        pytest.param(0.01, 350, [("vm:a", 1.0)], id="it took what others lack"),
+        pytest.param(0.01, 120, None, id="less than a tenth of what is usual"),
+        pytest.param(0.001, 350, None, id="and nothing is pressed"),
+    ],
+)
+def test_of_a_full_volume_the_excess_is_what_those_took_who_rose(
+    latency: float, first: float, shares: list[tuple[str, float]] | None
+) -> None:
+    # As many operations as ever, though a tenant has 300 more: the victim 200 less, another tenant 100.
+    window_of = window({VOLUME: 600, "pod:own": 600, "vm:a": first, "vm:b": 0}, latency)
+    found = divide(summed(window_of))
+    assert (found and [(share.entity, pytest.approx(share.share)) for share in found.tenants]) == shares
+
+
 def test_largest_share_comes_first_and_numbers_are_those_of_the_windows() -> None:
     found = divide(summed(window({VOLUME: 1800, "vm:a": 300, "vm:b": 850}), window({VOLUME: 1400, "vm:b": 700})))
     assert found is not None and [share.entity for share in found.tenants] == ["vm:b", "vm:a"]

@@ -27,11 +27,13 @@ from tests.verdicts.world import (
     LATE,
     LOAD,
     MINUTE,
+    REPORT,
     ROOM,
     VOLUME,
     World,
     at,
     both,
+    silent,
 )
 
 
@@ -257,3 +259,17 @@ def test_of_a_signal_from_several_sources_the_lowest_rank_is_read(turn: int) -> 
     ):
         text = orjson.dumps({"groups": [{"volume": VOLUME, "victims": [], "io": payloads[::turn]}]})
         assert Window.from_json(0, MINUTE, text).volumes[VOLUME][VOLUME].readings["total_ops"].value == value
+
+
+def test_of_a_volume_that_was_silent_at_times_nobody_unusual_is_cleared() -> None:
+    world = World(schedules={})
+    world.until(1)
+    busy = {BACKUP: {"write_ops": 1_500.0}}
+    world.minute(LATE, busy)
+    world.minute(LATE, busy, silent(VOLUME))
+    world.minute(LATE, busy)
+    world.until(1, 10)
+    finding = world.only("unexplained")
+    assert "unknown: no storage data in 1 of " in finding.summary
+    verdicts = world.verdicts(finding)
+    assert (verdicts[VOLUME], verdicts[BACKUP], verdicts[REPORT]) == ("unknown", "unknown", "cleared")

@@ -120,8 +120,10 @@ def is_late(changes: Mapping[str, float | None]) -> bool:
     return (changes.get("lag_seconds") or 0) > 11
 
 
-def payload(entity: str, changes: Mapping[str, float | None], affected: bool = False) -> dict[str, Any] | None:
-    """An entity's signals in one window: what is usual, with changes."""
+def payload(
+    entity: str, changes: Mapping[str, float | None], affected: bool = False, young: bool = False
+) -> dict[str, Any] | None:
+    """An entity's signals in one window: what is usual, with changes; of a young one nothing is expected."""
     signals = []
     usual = USUAL.get(entity, {})
     for name in {**usual, **changes}:
@@ -135,9 +137,7 @@ def payload(entity: str, changes: Mapping[str, float | None], affected: bool = F
                 name,
                 unit,
                 value,
-                expected,
-                spread,
-                (value - expected) / spread,
+                *([None] * 3 if young else [expected, spread, (value - expected) / spread]),
                 60,
                 "",
                 0,
@@ -148,7 +148,13 @@ def payload(entity: str, changes: Mapping[str, float | None], affected: bool = F
     component = COMPONENTS.get(kind, "ingestion" if "ingest/" in entity else "processor")
     if not signals:
         return None
-    return {"entity": entity, "component": component, "type": kind, "affected": affected, "signals": signals}
+    return {
+        "entity": entity,
+        "component": component,
+        "type": kind,
+        "affected": affected and not young,
+        "signals": signals,
+    }
 
 
 @dataclass
@@ -159,6 +165,7 @@ class World:
     rules: Rules = field(default_factory=shipped_rules)
     now: int = DAY
     through_pickle: bool = False
+    young: frozenset[str] = frozenset()  # entities of which there is not enough history
 
     def __post_init__(self) -> None:
         self.graph = Graph()
@@ -192,7 +199,7 @@ class World:
         at = self.now + MINUTE
         lag = changes.get(JOB, {}).get("write_lag", 2.0)
         own = {name: changes.get(JOB, {}).get(name, usual[0]) for name, usual in USUAL[JOB].items()}
-        late = payload(JOB, {**dict.fromkeys(own), "write_lag": lag}, lag is not None and lag > 12)
+        late = payload(JOB, {**dict.fromkeys(own), "write_lag": lag}, lag is not None and lag > 12, JOB in self.young)
         chain = [
             payload(hop.entity, {**changes.get(JOB, {}), "write_lag": None})
             if hop.entity == JOB
@@ -204,7 +211,7 @@ class World:
         groups = []
         for volume in (VOLUME, OTHER):
             entities = [volume, *(tenant.entity for tenant in self.graph.tenants(volume, at))]
-            io = [payload(entity, changes.get(entity, {})) for entity in entities]
+            io = [payload(entity, changes.get(entity, {}), young=entity in self.young) for entity in entities]
             groups.append(
                 {"volume": volume, "victims": [victim] if volume == VOLUME else [], "io": [p for p in io if p]}
             )
