@@ -33,7 +33,7 @@ SHOWN = 6  # entities in a lane; the rest is counted, and stands in the table of
 _NODE_GAP, _HEAD = 12, 30
 _WIDE, _TALL, _LANE_GAP, _LANE_MOST = 1120.0, 360.0, 28.0, 230.0
 _INSET, PAD = 7.0, 9.0  # of a box in its lane, of text in its box
-_LINES, _LIKED_LINES = 4, 3  # of a name: at most, and if a lane can have it
+_LINES = 4  # of a name, at most
 _LONGEST = 120  # characters of a name that a lane gets wider for
 _PART = 100.0  # of a part of a name: up to this a lane has room for it in one piece
 # Sizes of text as page.css has them, in the picture's units; what is not bold is a tenth narrower.
@@ -108,7 +108,7 @@ def wide(case: Case) -> Picture:
     """Lanes side by side, for a desk: each as wide as its names want, as far as there is room."""
     groups = _members(case)
     gaps = _LANE_GAP * (len(groups) - 1)
-    widths = _widths([_least(case, *group) for group in groups], [_wish(*group) for group in groups], _WIDE - gaps)
+    widths = _widths([_least(case, *group) for group in groups], [members for _, members in groups], _WIDE - gaps)
     drawn = [_boxes(case, members, width - 2 * _INSET) for (_, members), width in zip(groups, widths, strict=True)]
     box = _box_height(drawn)
     tallest = max(map(len, drawn), default=0)
@@ -242,12 +242,23 @@ def _note(one: Suspect) -> str:
     return f"{words.visible(one.verdict)}, {words.percent(one.share)}" if one.share else words.visible(one.verdict)
 
 
-def _widths(least: Sequence[float], wishes: Sequence[float], available: float) -> list[float]:
-    """A width a lane: what it wishes, the widest cut first where that is too much, and none below its least."""
-    limit = _LANE_MOST
-    while limit > 0 and sum(map(max, least, (min(wish, limit) for wish in wishes))) > available:
-        limit -= 1
-    widths = [max(low, min(wish, limit)) for low, wish in zip(least, wishes, strict=True)]
+def _widths(least: Sequence[float], lanes: Sequence[list[Suspect]], available: float) -> list[float]:
+    """A width a lane, none below its least: what whole names need, then what saves a line at the lowest price."""
+    wishes = [[_wish(members, lines) for lines in range(_LINES, 0, -1)] for members in lanes]
+    widths = list(least)
+    for upto in (1, _LINES):
+        while True:
+            room = available - sum(widths)
+            more = [
+                (wish - width, at)
+                for at, width in enumerate(widths)
+                for wish in wishes[at][:upto]
+                if 0 < wish - width <= room
+            ]
+            if not more:
+                break
+            price, at = min(more)
+            widths[at] += price
     spare = max(available - sum(widths), 0) / max(len(widths), 1)
     return [max(width, min(width + spare, _LANE_MOST)) for width in widths]
 
@@ -263,17 +274,16 @@ def _least(case: Case, component: str, members: list[Suspect]) -> float:
     return min(max(needs) + 2 * (PAD + _INSET) + 1, _LANE_MOST)
 
 
-def _wish(component: str, members: list[Suspect]) -> float:
-    """The narrowest lane in which every name stands whole, and breaks at separators only."""
+def _wish(members: list[Suspect], lines: int) -> float:
+    """The narrowest lane in which every name stands whole in so many lines, and breaks at separators only."""
     names = [_parts(_named(one)[1][:_LONGEST]) for one in members[:SHOWN]]
     rooms = range(60, int(_LANE_MOST))
-    return 2 * (PAD + _INSET) + max(
-        next((room for room in rooms if _stands(parts, room)), int(_LANE_MOST)) for parts in names
-    )
+    wanted = (next((room for room in rooms if _stands(parts, room, lines)), int(_LANE_MOST)) for parts in names)
+    return 2 * (PAD + _INSET) + max(wanted)
 
 
-def _stands(parts: list[str], room: float) -> bool:
-    return all(_breadth(part, _NAME) <= room for part in parts) and len(_filled(parts, room, _NAME)) <= _LIKED_LINES
+def _stands(parts: list[str], room: float, lines: int) -> bool:
+    return all(_breadth(part, _NAME) <= room for part in parts) and len(_filled(parts, room, _NAME)) <= lines
 
 
 def _fit(text: str, room: float, size: float, lines: int) -> list[str]:

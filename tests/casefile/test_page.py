@@ -229,9 +229,21 @@ def test_names_break_at_separators_and_lose_whole_parts_of_their_middle(tmp_path
 def test_lanes_are_as_wide_as_their_names_want_while_there_is_room(w1: Case) -> None:
     wide = chain.wide(w1)
     assert wide.width == pytest.approx(1120)
+    assert all(len(node.lines) == 1 for node in wide.nodes if node.entity in (VOLUME, JOB, "ingress:edge/nginx"))
     widths = {lane.title: lane.width for lane in wide.lanes}
     assert widths["Tenants"] > widths["Broker"]
     assert all(right.x >= left.x + left.width + 20 for left, right in pairwise(wide.lanes))
+
+
+def test_a_lane_of_long_names_leaves_others_the_little_that_they_need(tmp_path: Path) -> None:
+    row = next(iter(evidence(verdict="cleared", share=None)))
+    more = [
+        row | {"entity": f"pod:streaming/enricher-taskmanager-1-{n}", "component": "processor"} for n in range(3)
+    ] + [row | {"entity": "consumer_group:enricher-consumer", "component": "service"}]
+    found = case(tmp_path, heard=[*evidence(), *more], measured=[])
+    assert _lines(found, VOLUME) == ["svm1/flexvol7"]
+    assert _lines(found, "ingress:edge/nginx") == ["edge/nginx"]
+    assert "…" not in "".join("".join(node.lines) for node in chain.wide(found).nodes)
 
 
 def test_message_ranges_are_merged_and_commands_are_quoted() -> None:
