@@ -204,7 +204,7 @@ class _Reader:
                 judge_apart=self._flag(read["flink"], "flink", "judge_apart"),
                 settings={k: self._text(v, f"[flink.settings] {k}") for k, v in settings.items()},
             ),
-            lake=None if lake is None else self._text(lake, "[lake] uri"),
+            lake=None if lake is None else self._place(lake, "[lake] uri"),
             all_signals=self._flag(read["lake"], "lake", "all_signals"),
             alerts_topic=self._optional(read["alerts"], "alerts", "topic"),
             dead_letters_topic=self._optional(read["dead_letters"], "dead_letters", "topic"),
@@ -414,6 +414,14 @@ class _Reader:
 
     def _optional(self, table: dict[str, Any], name: str, key: str) -> str | None:
         return self._text(table[key], f"[{name}] {key}") if key in table else None
+
+    def _place(self, value: object, where: str) -> str:
+        """A folder or a prefix on S3; whether it can be reached, whoever uses it finds out."""
+        uri = self._text(value, where)
+        scheme, separator, path = uri.partition("://")
+        if separator and not (scheme == "file" or (scheme in ("s3", "s3a") and path.strip("/"))):
+            raise UsageError(f"{self.path}: {where}: found {uri!r}, allowed are a folder and s3://bucket/prefix")
+        return uri
 
     def _files(self, value: object) -> list[str]:
         if not isinstance(value, list) or not all(isinstance(v, str) for v in value):

@@ -283,7 +283,7 @@ class _Seen:
             )
         elif silent_s > 600:
             yield Check(
-                f"{about}: clock", "look", f"the newest record is {silent_s / 60:.0f} min old", "is its agent running?"
+                f"{about}: clock", "look", f"the newest record is {_age(silent_s)} old", "is its agent running?"
             )
         if not self.behind_ms:
             return
@@ -367,6 +367,13 @@ class _Seen:
                 "without one a quiet inventory holds windows back",
             )
         return Check(f"{about}: heartbeat", "ok", found)
+
+
+def _age(seconds: float) -> str:
+    """A time as people say it, in minutes, hours or days."""
+    if seconds < 2 * 3600:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.0f} h" if seconds < 2 * 86_400 else f"{seconds / 86_400:.0f} days"
 
 
 def _place(about: str, uri: str | None) -> Check:

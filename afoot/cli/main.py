@@ -21,7 +21,7 @@ from afoot.cli.findings import findings
 from afoot.cli.poll import poll
 from afoot.cli.replay import replay
 from afoot.cli.run import run, submit
-from afoot.cli.simulate import simulate
+from afoot.cli.simulate import EPILOG, simulate
 from afoot.errors import AfootError
 
 app = typer.Typer(
@@ -56,7 +56,7 @@ def _worded(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 for command in (demo, replay, run, submit, findings, case, simulate, capture, archive, doctor, poll, compact):
-    app.command()(_worded(command))
+    app.command(epilog=EPILOG if command is simulate else None)(_worded(command))
 
 group = typer.Typer(help="Kafka Connect and the topics as the folder connectors/ says.", no_args_is_help=True)
 group.command()(_worded(connectors.apply))

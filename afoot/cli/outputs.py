@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from afoot.errors import UsageError
@@ -15,8 +14,16 @@ def ensure_file(path: Path, option: str) -> None:
         raise UsageError(f"{option} {path}: there is no folder {folder}")
     if path.is_dir():
         raise UsageError(f"{option} {path}: is a folder; give the name of a file")
-    if not os.access(path if path.exists() else folder, os.W_OK):
-        raise UsageError(f"{option} {path}: cannot be written; its owner does not allow it")
+    if path.exists() and not path.is_file():
+        return  # a pipe, or a terminal: to open it would already say something
+    new = not path.exists()
+    try:
+        # Rights do not tell all: some file systems refuse whoever asks.
+        path.open("ab").close()
+        if new:
+            path.unlink()
+    except OSError as error:
+        raise UsageError(f"{option} {path}: cannot be written: {error.strerror}") from error
 
 
 def ensure_folder(path: Path, option: str) -> None:

@@ -9,11 +9,16 @@ import typer
 
 from afoot.cli import console
 from afoot.errors import UsageError
+from afoot.simulate import SCENARIOS
 from afoot.simulate import simulate as simulate_scenario
+
+_WIDTH = max(map(len, SCENARIOS)) + 1
+# \b keeps these lines as they are.
+EPILOG = "\b\n" + "\n".join(["Scenarios:", *(f"{one.name:<{_WIDTH}} {one.summary}" for one in SCENARIOS.values())])
 
 
 def simulate(
-    scenario: Annotated[str, typer.Argument(help="hourly_backup, or another name; an unknown one lists them all.")],
+    scenario: Annotated[str, typer.Argument(help="What happens; all of them are listed below.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="A folder for capture.jsonl.zst and truth.json.")],
     seed: Annotated[int, typer.Option(help="Names, topology, rates, schedule and formats vary with it.")] = 0,
     hours: Annotated[float | None, typer.Option(help="Simulated time; long enough for five runs by default.")] = None,

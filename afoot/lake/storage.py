@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import pyarrow.fs as fs
 
 from afoot.errors import AfootError, UsageError
+from afoot.lake.layout import TABLES
 
 Filesystem = Any  # pyarrow.fs.FileSystem; pyarrow brings no types
 
@@ -55,6 +56,10 @@ def existing(uri: str) -> Location:
     try:
         found = location.filesystem.get_file_info(location.path)
         if found.type == fs.FileType.Directory:
+            inside = {info.base_name for info in location.filesystem.get_file_info(fs.FileSelector(location.path))}
+            # One that is empty may become a lake, once the job that made it has something to write.
+            if inside and inside.isdisjoint(TABLES):
+                raise UsageError(f"lake {uri}: is no lake: it holds none of {', '.join(TABLES)}")
             return location
         if found.type == fs.FileType.File:
             raise UsageError(f"lake {uri}: is a file; a lake is a folder or s3://bucket/prefix")

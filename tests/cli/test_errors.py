@@ -66,6 +66,8 @@ USAGE = {
     "a second capture that is not there": ((*REPLAY, "gone"), "--capture gone: no such file"),
     "alerts into no folder": ((*REPLAY, "--alerts", "gone/a"), "--alerts gone/a: there is no folder"),
     "alerts into a folder": ((*REPLAY, "--alerts", "."), "--alerts .: is a folder; give the name of a file"),
+    "alerts where no file can be": ((*REPLAY, "--alerts", "/proc/x"), "--alerts /proc/x: cannot be written: "),
+    "a folder that is no lake": (("findings", "--lake", "."), "lake .: is no lake: it holds none of findings, "),
     "a lake that is no place": (
         ("replay", "--capture", "c.jsonl", "--lake", "ftp://l"),
         "scheme 'ftp' is not known; allowed",
@@ -131,6 +133,8 @@ CONFIGS = {
         '[[topic]]\nname = "t"\nkind = "logs"\nformat = "goflow2_json"\n',
         "goflow2_json does not hold logs",
     ),
+    "a lake that is no place": ('[lake]\nuri = "gs://b/x"\n', "[lake] uri: found 'gs://b/x'", "s3://bucket/prefix"),
+    "a lake without a bucket": ('[lake]\nuri = "s3://"\n', "[lake] uri: found 's3://'", "s3://bucket/prefix"),
     "a duration that is none": ('[window]\nsize = "1 fortnight"\n', "[window] size", "1 fortnight"),
     "a number out of bounds": (
         "[flink]\nparallelism = 0\n",

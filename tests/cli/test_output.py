@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from afoot import __version__
 from afoot.cli.main import app
+from afoot.simulate import SCENARIOS
 from tests.jobs.support import AFOOT, afoot
 from tests.lake.w1 import FINDING, write_lake
 
@@ -100,6 +101,14 @@ def test_a_reader_that_has_had_enough_is_no_error(tmp_path: Path) -> None:
 def test_a_disk_that_is_full_is_said_in_words(tmp_path: Path) -> None:
     write_lake(str(tmp_path / "lake"))
     with Path("/dev/full").open("wb") as full:
-        command = [AFOOT, "findings", "--lake", str(tmp_path / "lake"), "--format", "json"]
+        command = [str(AFOOT), "findings", "--lake", str(tmp_path / "lake"), "--format", "json"]
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (1, "afoot: No space left on device\n")
+
+
+def test_every_scenario_has_its_line_in_the_help() -> None:
+    lines = [line.split(maxsplit=1) for line in run("simulate", "--help").splitlines()]
+    told = {line[0]: line[1].strip() for line in lines if len(line) == 2}
+    for name, scenario in SCENARIOS.items():
+        # A terminal of 80 columns breaks the longest.
+        assert told[name] and scenario.summary.startswith(told[name])

@@ -146,7 +146,13 @@ def test_event_times_are_held_against_lateness_and_skew(behind_s: int, state: st
 
 @pytest.mark.parametrize(
     ("ahead_s", "state", "said"),
-    [(120, "wrong", "ahead of this machine"), (-3600, "look", "60 min old"), (-60, None, "")],
+    [
+        (120, "wrong", "ahead of this machine"),
+        (-3600, "look", "60 min old"),
+        (-7200, "look", "2 h old"),
+        (-86_400 * 304, "look", "304 days old"),
+        (-60, None, ""),
+    ],
 )
 def test_record_times_are_held_against_this_machine(ahead_s: int, state: str | None, said: str) -> None:
     at_ms = NOW_MS + ahead_s * 1000
