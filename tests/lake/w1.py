@@ -172,6 +172,22 @@ def evidence(**changes: Any) -> Iterator[Row]:
         } | changes
 
 
+def books() -> list[Row]:
+    """A minute: 3 messages, one of them dead, of 9 points, of which 7 are in signals and one is a duplicate."""
+    counts = [
+        ("telemetry.metrics", "messages", "decoded", 2),
+        ("telemetry.metrics", "messages", "dead_letters", 1),
+        ("telemetry.metrics", "points", "windows", 8),
+        ("telemetry.metrics", "points", "late", 1),
+        ("", "points", "signals", 7),
+        ("", "points", "duplicates", 1),
+    ]
+    return [
+        {"as_of": START, "topic": topic, "counted": counted, "account": account, "detail": None, "count": count}
+        for topic, counted, account, count in counts
+    ]
+
+
 def write_lake(lake: str) -> None:
     """Writes the case with its three turns: opened, schedule matched, latest."""
     at = START + timedelta(minutes=43)
@@ -185,3 +201,4 @@ def write_lake(lake: str) -> None:
         write_rows(lake, "findings", [row])
     write_rows(lake, "evidence", evidence())
     write_rows(lake, "signals", signals())
+    write_rows(lake, "books", books())
