@@ -124,9 +124,11 @@ def run(config: Config, given: argparse.Namespace, folder: Path) -> None:
         for second in count():
             if ended.done() or interrupts.asked:
                 break
-            if second % WATCH_EVERY_S == 0 and (failure := engine.last_failure(result)) != failed:
-                failed = failure
-                tell("starting again", cause=config.described(failure.cause) if failure else None)
+            if capture is None and second % WATCH_EVERY_S == 0:  # a replay is not started again
+                failure = engine.last_failure(result)
+                if failure is not None and failure != failed:
+                    failed = failure
+                    tell("starting again", cause=config.described(failure.cause))
             tell("finding culprits")
             wait([ended], timeout=1.0)
         if ended.done():

@@ -227,8 +227,10 @@ def stop(result: TableResult) -> str:
         failed = last_failure(result) or failed
         if failed is None:
             raise
-        ended = f"{failed.cause}; no savepoint was taken, and the next start resumes from the last checkpoint"
-        raise AfootError(f"the job was failing: {ended}") from error
+        why = f"{cause(str(error))}. The job last failed of: {failed.cause}"
+        raise AfootError(
+            f"no savepoint was taken, and the next start resumes from the last checkpoint: {why}"
+        ) from error
 
 
 def cancel(result: TableResult) -> None:
@@ -246,6 +248,8 @@ def worded_errors(described: Callable[[str], str]) -> Iterator[None]:
 
     try:
         yield
+    except AfootError as error:
+        raise type(error)(described(str(error))) from error
     except (Py4JJavaError, JavaException) as error:
         raise AfootError(described(f"the job failed: {cause(str(error))}")) from error
 
