@@ -198,15 +198,13 @@ class Failure(NamedTuple):
 
 def last_failure(result: TableResult) -> Failure | None:
     """The last time that a job of the embedded engine failed; None if it never did, or has ended."""
-    from py4j.protocol import Py4JJavaError
-
     client: Any = result.get_job_client()
     # The client of an embedded job has the engine, and no method that asks it for more than a state.
     field = client._j_job_client.getClass().getDeclaredField("miniCluster")
     field.setAccessible(True)
     try:
         graph = field.get(client._j_job_client).getExecutionGraph(client._j_job_client.getJobID()).get()
-    except Py4JJavaError:  # the engine is about to end, which its result words
+    except _java_errors():  # the engine is about to end, which its result words
         return None
     failure = graph.getFailureInfo()
     return None if failure is None else Failure(failure.getTimestamp(), cause(failure.getExceptionAsString()))
@@ -214,15 +212,13 @@ def last_failure(result: TableResult) -> Failure | None:
 
 def stop(result: TableResult) -> str:
     """Ends a running job with a savepoint, and returns its URI; AfootError if the job is failing."""
-    from py4j.protocol import Py4JJavaError
-
     client: Any = result.get_job_client()
     failed = last_failure(result)
     # Not by PyFlink's own method: it calls a signature that Flink's client no longer has.
     canonical = java_gateway.get_gateway().jvm.org.apache.flink.core.execution.SavepointFormatType.CANONICAL
     try:
         return str(client._j_job_client.stopWithSavepoint(False, None, canonical).get())
-    except Py4JJavaError as error:
+    except _java_errors() as error:
         # Of a job that is starting again no savepoint can be taken, and what the engine says of that hides why.
         failed = last_failure(result) or failed
         if failed is None:
@@ -243,15 +239,20 @@ def cancel(result: TableResult) -> None:
 @contextmanager
 def worded_errors(described: Callable[[str], str]) -> Iterator[None]:
     """Failures of the engine as one message that names the cause, secrets masked."""
-    from py4j.protocol import Py4JJavaError
-    from pyflink.util.exceptions import JavaException
-
     try:
         yield
     except AfootError as error:
         raise type(error)(described(str(error))) from error
-    except (Py4JJavaError, JavaException) as error:
+    except _java_errors() as error:
         raise AfootError(described(f"the job failed: {cause(str(error))}")) from error
+
+
+def _java_errors() -> tuple[type[Exception], ...]:
+    """What Java's exceptions are here: py4j's, and PyFlink's, which it puts in place of most of them."""
+    from py4j.protocol import Py4JJavaError
+    from pyflink.util.exceptions import JavaException
+
+    return Py4JJavaError, JavaException
 
 
 def cause(trace: str) -> str:
