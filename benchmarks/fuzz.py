@@ -32,7 +32,8 @@ import schemas
 from afoot.catalogue.loader import load_catalogue
 from afoot.catalogue.model import Catalogue
 from afoot.errors import DecodeError
-from afoot.signals.sampling import Frame, Sampler
+from afoot.signals.frames import Frame
+from afoot.signals.sampling import Sampler
 from afoot.telemetry import canonical, formats, limits
 from afoot.telemetry.rows import Decoded, FlowRecord, InventoryChange, Labels, LogRecord, Message, MetricPoint
 from benchmarks import encodings, examples, statements

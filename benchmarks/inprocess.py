@@ -24,7 +24,8 @@ from afoot.errors import DecodeError
 from afoot.inventory.graph import Graph
 from afoot.inventory.sources import heard_in
 from afoot.privacy.rows import Redactor
-from afoot.signals.sampling import Frame, Sampler
+from afoot.signals.frames import Frame
+from afoot.signals.sampling import Sampler
 from afoot.signals.settings import Settings
 from afoot.signals.shard import ShardState
 from afoot.signals.windows import PlacedSignals, evaluate

@@ -1,6 +1,7 @@
 """Samples to one-minute signals of entities, with what was expected of them, placed in the chains they belong to."""
 
-from afoot.signals.sampling import Frame, Sampler
+from afoot.signals.frames import Frame
+from afoot.signals.sampling import Sampler
 from afoot.signals.settings import Settings
 from afoot.signals.shard import ShardState
 from afoot.signals.windows import Books, PlacedSignals, evaluate

@@ -29,7 +29,12 @@ _stats = struct.Struct("<5d").unpack_from
 _new_point = tuple.__new__  # the constructor of a NamedTuple without its Python frame: this runs once a point
 _OVERHEAD = 400  # bytes of a remembered series beside its own, about
 _NS_BYTES = 9  # of a time in nanoseconds, at most: 63 bits
+_NO_MORE, _END = b"\x00", b"\x00\x00"  # no stats; and no other block of an array
 _NO_STATS, _STATS = 0, 2  # the union's branch, as a varint
+_NUMBERS = _NS_BYTES + 8 + 1  # bytes of a row behind its series: its time, its value, and that it has no stats
+_ONE_BYTES = 2048  # of a message of one row that is remembered, at most
+_MORE_BITS = int.from_bytes(b"\x80" * (_NS_BYTES - 1), "little")  # of a varint of nine bytes, those that say so ...
+_ALL_BITS = int.from_bytes(b"\x80" * _NS_BYTES, "little")  # ... among these
 
 
 class _Series:
@@ -112,10 +117,15 @@ class Reader:
         self._layouts: dict[tuple[bytes, int], _Layout] = {}  # by the first series and the length of messages
         self._misses: dict[tuple[bytes, int], int] = {}
         self._layout_bytes = 0
-        self._first = _Series(b"\xff", "", "", "unknown", None, "")  # no name has such a length: nothing begins so
+        self._ones: dict[bytes, tuple[str, str, MetricKind, Labels]] = {}  # by what is before the numbers
+        self._ones_bytes = 0
+        self._first = self._unknown = _Series(b"", "", "", "unknown", None, "")
 
     def decode(self, value: bytes, many: bool) -> Decoded:
         """The points of an array of rows, or of one row."""
+        small = len(value) <= _ONE_BYTES
+        if small and (one := self._one(value, many)) is not None:
+            return Decoded([one], [])
         key = (_first_series(value), len(value)) if many else None
         layout = self._layouts.get(key) if key else None
         if layout is not None and (points := layout.read(value)) is not None:
@@ -126,9 +136,32 @@ class Reader:
             raise DecodeError(f"{self._format}: the message ends inside a row, at byte {len(value)}") from None
         except Broken as error:
             raise DecodeError(f"{self._format}: {error}") from None
+        if small and len(decoded.rows) == 1 and not decoded.refused:
+            self._remember_one(value, many, decoded.rows[0])
         if key and len(decoded.rows) >= LEAST and not decoded.refused:
             self._lay_out(key, value, decoded)
         return decoded
+
+    def _one(self, value: bytes, many: bool) -> MetricPoint | None:
+        """The point of a message that is like an earlier one of one row in all but its time and value."""
+        begin = len(value) - _NUMBERS - many
+        head = self._ones.get(value[:begin])
+        if head is None or not value.endswith(_END if many else _NO_MORE):
+            return None
+        time_ns = _nanoseconds(value[begin : begin + _NS_BYTES])
+        sent: float = _double(value, begin + _NS_BYTES)[0]
+        if time_ns is None or sent * 0.0 != 0.0:
+            return None
+        return _new_point(MetricPoint, (*head, time_ns, sent, None))
+
+    def _remember_one(self, value: bytes, many: bool, row: MetricPoint) -> None:
+        begin = len(value) - _NUMBERS - many
+        if row.stats is None and begin > 0 and _nanoseconds(value[begin : begin + _NS_BYTES]) == row.time_ns:
+            self._ones_bytes += begin + _OVERHEAD
+            if self._ones_bytes > limits.CACHE_BYTES:
+                self._ones.clear()
+                self._ones_bytes = 0
+            self._ones[value[:begin]] = row[:4]
 
     def _lay_out(self, key: tuple[bytes, int], value: bytes, decoded: Decoded) -> None:
         """Remember where such messages have their numbers: when another one comes, and ever less often after that."""
@@ -157,11 +190,11 @@ class Reader:
             left, position = block(value, 0)
         expected = self._first
         series: _Series | None = None
-        time_bytes, time_ns = b"\xff", 0
+        time_bytes, time_ns = b"", 0
         while left:
             collected.check(left)
             for _ in range(left):
-                if begins(expected.encoded, position):
+                if expected is not self._unknown and begins(expected.encoded, position):
                     position += len(expected.encoded)
                     found = expected
                 else:
@@ -172,7 +205,7 @@ class Reader:
                     series.following = found
                 series = found
                 expected = series.following
-                if begins(time_bytes, position):  # points of one scrape share their time
+                if time_bytes and begins(time_bytes, position):  # points of one scrape share their time
                     position += len(time_bytes)
                 else:
                     start = position
@@ -252,6 +285,17 @@ class Reader:
             self._bytes = 0
         self._known[encoded] = series
         return series
+
+
+def _nanoseconds(encoded: bytes) -> int | None:
+    """A time in nine bytes, as those of our age have; None if it is of fewer, or not positive."""
+    digits = int.from_bytes(encoded, "little")
+    if digits & _ALL_BITS != _MORE_BITS or digits & 1:
+        return None
+    folded = 0
+    for place in range(_NS_BYTES):
+        folded |= digits >> place & 0x7F << 7 * place
+    return folded >> 1
 
 
 def _first_series(value: bytes) -> bytes:

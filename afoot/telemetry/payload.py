@@ -17,6 +17,7 @@ from afoot.telemetry.rows import Message
 
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
+_PACKED = (b"\x1f", b"\x28")
 _CONFLUENT_HEADER = 5  # a zero byte and the schema's id in four
 _SURROGATES = re.compile(
     r"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
@@ -38,6 +39,8 @@ def received(message: Message, format_name: str) -> bytes:
 def unpacked(message: Message, format_name: str) -> bytes:
     """The message's bytes, decompressed where they begin as gzip or zstd, which no text format does."""
     value = received(message, format_name)
+    if value[:1] not in _PACKED:
+        return value
     if value.startswith(_GZIP):
         return _gunzip(value, format_name)
     if value.startswith(_ZSTD):

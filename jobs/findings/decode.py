@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pandas as pd
 from pyflink.table import DataTypes
 from pyflink.table.udf import FunctionContext, ScalarFunction, UserDefinedScalarFunctionWrapper, udf
@@ -13,7 +11,8 @@ from afoot.config import Config
 from afoot.errors import DecodeError
 from afoot.privacy.rows import Redactor
 from afoot.privacy.seal import Sealer
-from afoot.signals.sampling import Frame, Sampler
+from afoot.signals.frames import Frame
+from afoot.signals.sampling import Sampler
 from afoot.telemetry.formats import Decoder, decoder
 from afoot.telemetry.rows import Decoded, Message
 from jobs.findings.promises import Promises
@@ -64,7 +63,7 @@ class DecodeMessages(ScalarFunction):  # type: ignore[misc]
             )
         ]
         limits_ms = self.promises.hear(messages) if passed_ms is None else passed_ms.tolist()
-        frames = list(self.frames(messages, limits_ms))
+        frames = self.frames(messages, limits_ms)
         texts = [[as_text(f) for f in some] for some in frames]
         if self.sealer is not None:
             for message, some, found in zip(messages, frames, texts, strict=True):
@@ -79,21 +78,22 @@ class DecodeMessages(ScalarFunction):  # type: ignore[misc]
             for place in places:
                 texts[place] += sealed
 
-    def frames(self, messages: list[Message], passed_ms: list[float]) -> Iterator[list[Frame]]:
+    def frames(self, messages: list[Message], passed_ms: list[float]) -> list[list[Frame]]:
         """The frames of each message, in order; `passed_ms` as Sampler.batch takes it."""
-        found: list[list[Frame] | None] = []
+        dead: dict[int, list[Frame]] = {}
         pairs: list[tuple[Message, Decoded]] = []
-        limits_ms: list[float] = []
-        for message, limit_ms in zip(messages, passed_ms, strict=True):
+        decode = self.decode
+        for number, message in enumerate(messages):
             try:
-                pairs.append((message, self.decode(message)))
-                limits_ms.append(limit_ms)
-                found.append(None)
+                pairs.append((message, decode(message)))
             except DecodeError as error:
-                found.append([self.sampler.dead(message, str(error))])
-        sampled = iter(self.sampler.batch(pairs, limits_ms))
-        for frames in found:
-            yield next(sampled) if frames is None else frames
+                dead[number] = [self.sampler.dead(message, str(error))]
+        limits_ms = [limit for number, limit in enumerate(passed_ms) if number not in dead] if dead else passed_ms
+        sampled = self.sampler.batch(pairs, limits_ms)
+        if not dead:
+            return sampled
+        rest = iter(sampled)
+        return [dead[number] if number in dead else next(rest) for number in range(len(messages))]
 
     def decode(self, message: Message) -> Decoded:
         """The rows of a message, by the format that its topic is configured with."""

@@ -40,8 +40,13 @@ class Promises:
     def hear(self, messages: list[Message]) -> list[float]:
         """Takes in a batch. For each message: of its windows, those that end by this event time (ms) may be late."""
         now_ms = self._clock_ms()
-        before = dict(self._heard)
-        back = {place for message in messages if (place := self._hear(message, now_ms)) is not None}
+        places = [(message.topic, message.partition) for message in messages]
+        latest_ms: dict[tuple[str, int], int] = {}
+        for place, message in zip(places, messages, strict=True):
+            if latest_ms.get(place, message.timestamp_ms) <= message.timestamp_ms:
+                latest_ms[place] = message.timestamp_ms
+        before = {place: self._heard.get(place) for place in latest_ms}
+        back = {place for place, record_ms in latest_ms.items() if self._hear(place, record_ms, now_ms)}
         if back:
             awake = [
                 heard.promised_ms
@@ -50,24 +55,25 @@ class Promises:
             ]
             limit_ms = max(awake, default=now_ms + self._config.window.max_skew_ms)
             self._behind |= dict.fromkeys(back, limit_ms)
-        places = [(message.topic, message.partition) for message in messages]
         # Of a partition that was not heard before, nothing is known but what it promises now.
-        promised = {place: before.get(place, self._heard[place]).promised_ms for place in set(places)}
-        return [math.inf if place in self._behind else promised[place] for place in places]
+        limits_ms: dict[tuple[str, int], float] = {
+            place: math.inf if place in self._behind else (held or self._heard[place]).promised_ms
+            for place, held in before.items()
+        }
+        return [limits_ms[place] for place in places]
 
-    def _hear(self, message: Message, now_ms: float) -> tuple[str, int] | None:
-        """Takes in a message; its partition, if that was silent before."""
-        place = (message.topic, message.partition)
-        promised_ms = message.timestamp_ms - self._lateness_ms(message.topic)
+    def _hear(self, place: tuple[str, int], record_ms: int, now_ms: float) -> bool:
+        """Takes in the latest record time of a partition; whether that was silent before."""
+        promised_ms = record_ms - self._lateness_ms(place[0])
         before = self._heard.get(place)
         if before is not None:
             promised_ms = max(promised_ms, before.promised_ms)
         self._heard[place] = _Heard(promised_ms, now_ms)
         if self._is_silent(self._began_ms if before is None else before.at_ms, now_ms):
-            return place
+            return True
         if promised_ms >= self._behind.get(place, promised_ms):
             self._behind.pop(place, None)
-        return None
+        return False
 
     def _is_silent(self, at_ms: float, now_ms: float) -> bool:
         # Half of the time after which a partition is idle: the source may have read it a while before it came here.

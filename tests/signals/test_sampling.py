@@ -400,4 +400,4 @@ def test_shapes_do_not_pile_up() -> None:
         heads = tuple(point(ASKED, {"namespace": "n", "pod": f"p{n % 2}"}, 0, 0.0) for _ in range(20))
         times_ns = np.full(20, T0 * 1_000_000, np.int64)
         held.frames(RECEIVED, Decoded(Points(heads, times_ns, np.arange(20) + 0.5), []))
-    assert len(held._shapes) <= 6
+    assert len(held.known._shapes) <= 6

@@ -103,12 +103,8 @@ def test_columns_are_a_sequence_of_points() -> None:
 texts = st.sampled_from(
     ["a", "b", 'q"', "\\", "ä\n", '"time_ns": 1, "value": 2', '"timeUnixNano":"1","asInt":"2', "{", ""]
 )
-series_lists = st.lists(
-    st.tuples(
-        st.sampled_from(["m", "n.o", 'm"', "time_ns"]), st.dictionaries(st.sampled_from("xyz"), texts, max_size=2)
-    ),
-    min_size=LEAST,
-    max_size=LEAST + 3,
+one_series = st.tuples(
+    st.sampled_from(["m", "n.o", 'm"', "time_ns"]), st.dictionaries(st.sampled_from("xyz"), texts, max_size=2)
 )
 times = st.sampled_from([TIME, TIME + 1, TIME + 10**10, 1, 0, -1, 2**63 - 1, 10**18 - 1])
 values = st.sampled_from([0, 1, -7, 2**53 + 1, 10**18 - 1, -(2**63), 0.0, -0.5, 1.5, 1e-300, 1e300, 5e22, 123456.789])
@@ -136,16 +132,18 @@ fragments = st.sampled_from(
 
 
 @st.composite
-def conversations(draw: st.DrawFn, format_name: str) -> list[bytes]:
+def conversations(
+    draw: st.DrawFn, write: Callable[[Series, Numbers], bytes], least: int = LEAST, most: int = LEAST + 3
+) -> list[bytes]:
     """Messages of one sender: the same series again and again, and some of them damaged."""
-    series = draw(series_lists)
+    series = draw(st.lists(one_series, min_size=least, max_size=most))
     found = []
     alike = draw(st.booleans())
     for n in range(draw(st.integers(3, 6))):
         numbers = [(TIME + n * 10**10, n + 0.25)] * len(series)
         for place in draw(st.lists(st.integers(0, len(series) - 1), max_size=0 if alike else 3)):
             numbers[place] = draw(times), draw(values)
-        value = FORMATS[format_name](series, numbers)
+        value = write(series, numbers)
         if n > 1 and draw(st.booleans()):
             at = draw(st.integers(0, len(value)))
             value = value[:at] + draw(fragments) + value[at + draw(st.integers(0, 2)) :]
@@ -158,8 +156,71 @@ def conversations(draw: st.DrawFn, format_name: str) -> list[bytes]:
 @given(data=st.data())
 def test_a_message_holds_the_same_whatever_came_before(format_name: str, data: st.DataObject) -> None:
     decode = formats.decoder(format_name, "metrics", {})
-    for value in data.draw(conversations(format_name)):
+    for value in data.draw(conversations(FORMATS[format_name])):
         assert outcome(decode, value) == fresh(format_name, value)
+
+
+def as_row(series: Series, numbers: Numbers) -> bytes:
+    """The first of them by itself, as Avro."""
+    return as_avro(series[:1], numbers[:1])[1:-1]  # without the array's length and end
+
+
+@pytest.mark.parametrize(
+    ("format_name", "holds", "write"),
+    [
+        pytest.param("avro", {}, as_avro, id="avro, arrays"),
+        pytest.param("avro", {"message": "row"}, as_row, id="avro, a row"),
+        pytest.param("json", {}, as_rows, id="json"),
+    ],
+)
+@settings(deadline=None, max_examples=200)
+@given(data=st.data())
+def test_a_small_message_holds_the_same_whatever_came_before(
+    format_name: str, holds: dict[str, str], write: Callable[[Series, Numbers], bytes], data: st.DataObject
+) -> None:
+    decode = formats.decoder(format_name, "metrics", holds)
+    for value in data.draw(conversations(write, 1, 2)):
+        assert outcome(decode, value) == outcome(formats.decoder(format_name, "metrics", holds), value)
+
+
+@pytest.mark.parametrize("holds", ["rows", "row"])
+def test_a_row_that_comes_again_by_itself_is_read_by_its_numbers(holds: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    decode = formats.decoder("avro", "metrics", {"message": holds})
+    write = as_avro if holds == "rows" else as_row
+    first, again = (write(POD[:1], [(TIME + n, n + 0.5)]) for n in range(2))
+    assert decode(message(first)).rows[0].value == 0.5
+    monkeypatch.setattr(avro_points.Reader, "_points", None)  # what reads a message in full
+    assert decode(message(again)).rows == [decode(message(first)).rows[0]._replace(time_ns=TIME + 1, value=1.5)]
+
+
+@pytest.mark.parametrize(("holds", "write"), [("rows", as_avro), ("row", as_row)])
+def test_a_row_by_itself_with_any_byte_changed_holds_what_it_would_alone(
+    holds: str, write: Callable[[Series, Numbers], bytes]
+) -> None:
+    decode = formats.decoder("avro", "metrics", {"message": holds})
+    value = write(POD[:1], [(TIME, 0.5)])
+    assert decode(message(value)).refused == []
+    others = [write(POD[:1], [(TIME, float(number))]) for number in ("nan", "inf", "-inf", "-0.0")]
+    for place in range(len(value)):
+        for byte in (0, 1, 2, 0x7F, 0x80, 0xFF):
+            others.append(value[:place] + bytes([byte]) + value[place + 1 :])
+    for other in others:
+        alone = formats.decoder("avro", "metrics", {"message": holds})
+        assert outcome(decode, other) == outcome(alone, other)
+
+
+def test_rows_by_themselves_are_remembered_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "CACHE_BYTES", 20_000)
+    reader = avro_points.Reader("avro")
+    for n in range(200):
+        reader.decode(as_avro([("m", {"pod": f"p{n}"})], [(TIME, 0.5)]), True)
+    assert 0 < len(reader._ones) < 50
+
+
+def test_a_first_message_is_not_taken_for_a_known_one() -> None:
+    # Bytes that no text begins with were once those of the series that nothing is known of.
+    with pytest.raises(DecodeError, match="a text of -192 bytes"):
+        formats.decoder("avro", "metrics", {})(message(b"\x02\xff\x02" + as_avro(POD, steadily(POD, 1)[0])))
 
 
 NEARLY: list[tuple[str, Callable[[bytes], bytes]]] = [

@@ -6,10 +6,11 @@ from afoot.telemetry import canonical
 from afoot.telemetry.formats import Decoder
 from afoot.telemetry.payload import document, received
 from afoot.telemetry.rows import Decoded, Message
-from afoot.telemetry.shapes import NUMBER, TIME_NS, TextShapes
+from afoot.telemetry.shapes import LEAST, NUMBER, TIME_NS, TextShapes
 
 KINDS = ("metrics", "logs", "flows", "inventory")
 OPTIONS: dict[str, str] = {}
+_SHAPED = LEAST * len('{"name":"x","labels":{},"time_ns":1,"value":0}')  # a message of fewer bytes has no shape
 _POINT = rb'("time_ns": ?)(' + TIME_NS + rb')(, ?"value": ?)(' + NUMBER + rb")"
 
 
@@ -24,4 +25,9 @@ def make(kind: str, options: dict[str, str]) -> Decoder:
     if kind != "metrics":
         return decode
     shapes = TextShapes(_POINT, lambda value: decode(Message("", 0, 0, 0, None, value)))
-    return lambda message: shapes.decode(received(message, "json"))
+
+    def decode_points(message: Message) -> Decoded:
+        value = received(message, "json")
+        return decode(message) if len(value) < _SHAPED else shapes.decode(value)
+
+    return decode_points
