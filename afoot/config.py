@@ -55,6 +55,7 @@ class Flink:
     checkpoint_interval_ms: int = 30_000
     parallelism: int = 2
     state_backend: str = "hashmap"
+    batch: int | None = None  # messages decoded at a time; None: as batches.py has it
     judge_apart: bool = False  # in a slot, and so a Python process, of its own
     settings: Mapping[str, str] = field(default_factory=dict)
 
@@ -126,7 +127,7 @@ _TABLES = {
     "kafka": None,  # client settings under their own names, and `start`
     "topic": {"name", "pattern", "kind", "format", "lateness"},  # and the options of its format
     "window": {"size", "max_skew", "idle_after", "inventory_idle_after", "shards"},
-    "flink": {"checkpoints", "checkpoint_interval", "parallelism", "state_backend", "judge_apart", "settings"},
+    "flink": {"checkpoints", "checkpoint_interval", "parallelism", "state_backend", "batch", "judge_apart", "settings"},
     "lake": {"uri", "all_signals"},
     "alerts": {"topic"},
     "dead_letters": {"topic"},
@@ -201,6 +202,7 @@ class _Reader:
                 checkpoint_interval_ms=self._duration(read["flink"], "flink", "checkpoint_interval", 30_000),
                 parallelism=self._count(read["flink"], "flink", "parallelism", 2),
                 state_backend=self._one_of(read["flink"], "flink", "state_backend", ("hashmap", "rocksdb")),
+                batch=self._count(read["flink"], "flink", "batch", 0, 100_000) if "batch" in read["flink"] else None,
                 judge_apart=self._flag(read["flink"], "flink", "judge_apart"),
                 settings={k: self._text(v, f"[flink.settings] {k}") for k, v in settings.items()},
             ),

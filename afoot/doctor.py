@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
+from afoot import batches
 from afoot.catalogue.loader import load_catalogue
 from afoot.catalogue.model import Catalogue
 from afoot.config import Config, Topic
@@ -76,12 +77,14 @@ def _kafka(config: Config, catalogue: Catalogue) -> Iterator[Check]:
         graph = _inventory(config, there, reader)
         if graph is not None:
             yield from _unusable(graph)
+        heard = _Heard()
         for entry in config.topics:
             names = [name for name in sorted(there) if config.topic_of(name) is entry]
             if not names:
                 yield Check(str(entry), "look", "no such topic", f"create it, or {entry.kind} stay unknown")
             for name in names:
-                yield from _topic(name, entry, there[name], reader, catalogue, config, graph)
+                yield from _topic(name, entry, there[name], reader, catalogue, config, graph, heard)
+        yield from heard.batches(config)
         if config.telemetry() and set(config.telemetry()) <= set(silent(config, there)):
             yield Check(
                 "telemetry",
@@ -188,7 +191,8 @@ def _topic(
     reader: Reader,
     catalogue: Catalogue,
     config: Config,
-    graph: Graph | None = None,
+    graph: Graph | None,
+    heard: _Heard,
 ) -> Iterator[Check]:
     about = name
     try:
@@ -200,6 +204,8 @@ def _topic(
     if not messages:
         yield Check(about, "look", f"{len(partitions)} partitions, no records", "is its agent running?")
         return
+    if entry.kind != "inventory":
+        heard.take(messages)
     seen = _Seen()
     for message in messages:
         try:
@@ -243,6 +249,33 @@ def _reads(name: str, kind: str, messages: list[Message]) -> bool:
     except AfootError:
         return False
     return any(one.rows for one in decoded) and not any(one.refused for one in decoded)
+
+
+class _Heard:
+    """The sizes and the rate of telemetry, as samples of its topics have them."""
+
+    def __init__(self) -> None:
+        self.records = self.bytes = 0
+        self.per_s = 0.0
+
+    def take(self, messages: list[Message]) -> None:
+        """Adds the sample of a topic."""
+        self.records += len(messages)
+        self.bytes += sum(len(message.value or b"") for message in messages)
+        times = [message.timestamp_ms for message in messages]
+        self.per_s += len(messages) / max((max(times) - min(times)) / 1000, 1.0)
+
+    def batches(self, config: Config) -> Iterator[Check]:
+        """What to change if far more or fewer messages would fit a batch, and a batch ever fills in its second."""
+        if not self.records:
+            return
+        mean, taken = self.bytes / self.records, config.flink.batch or batches.MESSAGES
+        fits = batches.fitting(mean)
+        found = f"records of {mean:,.0f} bytes on average are decoded {taken} at a time"
+        if fits > 2 * taken and self.per_s > taken:
+            yield Check("batches", "look", found, f"[flink] batch = {fits} takes less CPU for so many small ones")
+        elif fits < taken / 2:
+            yield Check("batches", "look", found, f"[flink] batch = {fits} holds less in memory at once")
 
 
 class _Seen:

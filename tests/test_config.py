@@ -29,6 +29,7 @@ shards = 8
 checkpoints = "s3://lake/checkpoints"
 checkpoint_interval = "10 s"
 parallelism = 4
+batch = 2000
 judge_apart = true
 settings = { "taskmanager.memory.managed.size" = "512m" }
 [lake]
@@ -74,7 +75,7 @@ def test_every_table_is_read(tmp_path: Path) -> None:
     assert config.topic_of("xlogs.nginx") is None
     assert (config.window.size_ms, config.window.shards) == (30_000, 8)
     assert (config.flink.checkpoint_interval_ms, config.flink.parallelism) == (10_000, 4)
-    assert (config.flink.judge_apart, config.flink.slots) == (True, 5)
+    assert (config.flink.batch, config.flink.judge_apart, config.flink.slots) == (2000, True, 5)
     assert config.flink.settings == {"taskmanager.memory.managed.size": "512m"}
     assert (config.lake, config.all_signals) == ("s3://lake/afoot", True)
     assert (config.alerts_topic, config.dead_letters_topic) == ("afoot.alerts", "afoot.dead-letters")
@@ -118,6 +119,7 @@ def test_secrets_are_masked_wherever_they_are_told(tmp_path: Path) -> None:
         ("[flink]\ncheckpoint_interval = '30'\n", ["[flink] checkpoint_interval", "'30'", "no duration"]),
         ("[window]\nsize = '7 min'\n", ["[window] size", "'7 min'", "parts of an hour"]),
         ("[window]\nsize = '1 fortnight'\n", ["[window] size", "no duration"]),
+        ("[flink]\nbatch = 0\n", ["[flink] batch", "found 0", "1 to 100000"]),
         ("[flink]\njudge_apart = 1\n", ["[flink] judge_apart", "found 1", "true and false"]),
         ("[lake]\nall_signals = 'yes'\n", ["[lake] all_signals", "'yes'", "true and false"]),
         ("[catalogue]\nfiles = 'one.yaml'\n", ["[catalogue] files", "a list"]),

@@ -16,6 +16,7 @@ from typing import Any
 
 import orjson
 
+from afoot.batches import fitting
 from afoot.captures import Prepared, prepare
 from afoot.config import Config, load_config
 from afoot.errors import AfootError, UsageError
@@ -104,6 +105,9 @@ def run(config: Config, given: argparse.Namespace, folder: Path) -> None:
     if not given.cluster and not brief:
         # One Python process more takes seconds to start, and then all CPUs are of use: see docs/decisions.md.
         config = replace(config, flink=replace(config.flink, judge_apart=True))
+    if capture is not None and capture.messages and config.flink.batch is None:
+        batch = fitting(capture.payload_bytes / capture.messages)
+        config = replace(config, flink=replace(config.flink, batch=batch))
     options = engine.settings(config)
     if capture is not None:
         options |= engine.replay_settings(folder)

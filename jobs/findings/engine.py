@@ -16,6 +16,7 @@ from pyflink.datastream import StreamExecutionEnvironment
 from pyflink.pyflink_gateway_server import get_jvm_opts, prepare_environment_variables
 from pyflink.table import StreamTableEnvironment, TableResult
 
+from afoot import batches
 from afoot.config import Config
 from afoot.errors import AfootError
 from afoot.lake.storage import with_scheme
@@ -31,10 +32,8 @@ ALWAYS = {
     "pipeline.max-parallelism": str(MAX_PARALLELISM),
     # Of the one table operator that keeps state by wall time: which signals have left for the lake, see 08_signals.sql.
     "table.exec.state.ttl": "3 h",
-    # What waits for a Python worker waits at most this long, in batches that a worker handles in some 100 ms.
+    # What waits for a Python worker waits at most this long.
     "python.fn-execution.bundle.time": "1000",
-    "python.fn-execution.bundle.size": "1000",
-    "python.fn-execution.arrow.batch.size": "500",
     "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
 }
 EMBEDDED = {
@@ -76,8 +75,11 @@ ALLOCATOR = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": "131072"}
 def settings(config: Config) -> dict[str, str]:
     """Flink's options for a configuration; what [flink.settings] says goes last."""
     flink = config.flink
+    batch = flink.batch or batches.MESSAGES
     found = {
         **ALWAYS,
+        "python.fn-execution.bundle.size": str(2 * batch),
+        "python.fn-execution.arrow.batch.size": str(batch),
         "parallelism.default": str(flink.parallelism),
         "taskmanager.numberOfTaskSlots": str(flink.slots),  # of the embedded engine; a cluster has its own
         "execution.checkpointing.interval": f"{flink.checkpoint_interval_ms} ms",

@@ -22,6 +22,7 @@ from afoot.doctor import (
     INVENTORY_SAMPLE,
     TRANSACTION_TIMEOUT_MS,
     Check,
+    _Heard,
     _inventory,
     _topic,
     _transactions,
@@ -75,7 +76,7 @@ class Brokers:
 def looked_at(messages: list[Message], entry: Topic = METRICS, partitions: int = 1) -> dict[str, Check]:
     """The checks of a topic that holds these records, by what they are about."""
     reader = cast(Reader, Records(messages))
-    checks = _topic("t", entry, list(range(partitions)), reader, CATALOGUE, Config((entry,)))
+    checks = _topic("t", entry, list(range(partitions)), reader, CATALOGUE, Config((entry,)), None, _Heard())
     return {check.about: check for check in checks}
 
 
@@ -203,7 +204,7 @@ def test_label_sets_that_mean_no_entity_are_told_with_the_reason() -> None:
     assert graph is not None
 
     def told(sent: list[Message]) -> Check:
-        checks = _topic("t", METRICS, [0], cast(Reader, Records(sent)), CATALOGUE, config, graph)
+        checks = _topic("t", METRICS, [0], cast(Reader, Records(sent)), CATALOGUE, config, graph, _Heard())
         return next(check for check in checks if check.about == "t: entities")
 
     assert told(lags[:1]).found == "1 label sets mean an entity, 0 mean none"
@@ -344,3 +345,31 @@ def test_against_a_broker(kafka_server: Kafka, tmp_path: Path) -> None:
     publish(kafka_server, [Message("doctor.telemetry.logs", 0, 0, NOW_MS, None, b"oops")])
     status, found = doctor(config)
     assert (status, found["doctor.telemetry.logs"]["state"]) == (1, "wrong")
+
+
+@pytest.mark.parametrize(
+    ("records", "size", "seconds", "batch", "advice"),
+    [
+        pytest.param(6_000, 200, 2, None, "batch = 4000 takes less CPU", id="many small ones"),
+        pytest.param(6_000, 200, 30, None, None, id="too few a second to fill a batch"),
+        pytest.param(6_000, 200, 2, 4_000, None, id="as said"),
+        pytest.param(600, 16_000, 1, None, None, id="of a hundred points"),
+        pytest.param(60, 400_000, 60, None, "batch = 20 holds less in memory", id="large ones, however few"),
+        pytest.param(0, 0, 1, None, None, id="none"),
+    ],
+)
+def test_how_many_fit_a_batch_is_said_where_it_matters(
+    records: int, size: int, seconds: int, batch: int | None, advice: str | None
+) -> None:
+    heard = _Heard()
+    if records:
+        value = bytes(size)
+        heard.take(
+            [
+                Message("t", 0, offset, NOW_MS + offset * seconds * 1000 // records, None, value)
+                for offset in range(records)
+            ]
+        )
+    checks = list(heard.batches(Config((METRICS,), flink=Flink(batch=batch))))
+    assert [check.state for check in checks] == (["look"] if advice else [])
+    assert advice is None or advice in checks[0].advice
