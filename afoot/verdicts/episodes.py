@@ -103,10 +103,16 @@ def shortfall(entity: Heard, hearing: Hearing) -> float:
 
 
 def not_ready(entity: Heard, hearing: Hearing) -> Reading | None:
-    """The signal that shows that an entity was not ready: fewer members than desired, or a restart."""
+    """The signal that shows that an entity was not ready: fewer members than desired, or a restart.
+
+    Members that have always been missing are what is usual: fewer are ready than before, or more desired.
+    """
     ready, desired = entity.readings.get(READY), entity.readings.get(DESIRED)
     if READY in hearing.health and ready and desired and ready.value < desired.value:
-        return ready._replace(expected=desired.value)
+        fewer = ready.expected is not None and ready.value < ready.expected
+        wanted = desired.expected is not None and desired.value > desired.expected
+        if fewer or wanted:
+            return ready._replace(expected=desired.value)
     restarts = entity.readings.get("restarts")
     if "restarts" in hearing.health and restarts and restarts.value > 0:
         usual = restarts.expected
@@ -124,6 +130,7 @@ class Cause:
     first_ms: int
     tally: Tally
     windows: int = 0
+    end_ms: int = 0  # of the last of them
 
 
 @dataclass(slots=True)
@@ -180,12 +187,12 @@ class Episode:
         for entity, hearing in heard:
             reading = risen(entity, hearing, rules)
             if reading:
-                _add_cause(self.inputs, entity, reading, window.start_ms)
+                _add_cause(self.inputs, entity, reading, window)
                 if reading.expected:
                     rises.append(reading.value / reading.expected - 1)
             unready = not_ready(entity, hearing)
             if unready:
-                _add_cause(self.unready, entity, unready, window.start_ms)
+                _add_cause(self.unready, entity, unready, window)
             if hearing.output in entity.readings:
                 outputs += 1
                 # That a backlog grew is known: an output that is low for its noise alone would not be told from it.
@@ -207,6 +214,11 @@ class Episode:
             self.settled.setdefault(volume, Pressure()).add(sums)
         self.pending.clear()
 
+    def not_ready(self, rules: Rules) -> dict[str, Cause]:
+        """Who was not ready as the effect began, or later: what had long been over by then is no cause of it."""
+        earliest_ms = self.onset_ms - rules.time.ms("gap")
+        return {entity: cause for entity, cause in self.unready.items() if cause.end_ms > earliest_ms}
+
     def load_part(self) -> float | None:
         """Which part of the backlog's growth comes from more input rather than less output; None if not known."""
         if not self.outputs or self.rise + self.dip == 0:
@@ -214,14 +226,15 @@ class Episode:
         return self.rise / (self.rise + self.dip)
 
 
-def _add_cause(causes: dict[str, Cause], entity: Heard, reading: Reading, start_ms: int) -> None:
+def _add_cause(causes: dict[str, Cause], entity: Heard, reading: Reading, window: ChainWindow) -> None:
     cause = causes.get(entity.entity)
     if cause is None:
         tally = Tally(reading.signal, reading.unit)
-        cause = causes[entity.entity] = Cause(entity.entity, entity.component, start_ms, tally)
+        cause = causes[entity.entity] = Cause(entity.entity, entity.component, window.start_ms, tally)
     if cause.tally.signal == reading.signal:
         cause.tally.add(reading)
     cause.windows += 1
+    cause.end_ms = window.end_ms
 
 
 @dataclass(slots=True)

@@ -182,7 +182,7 @@ def _rule_on(scene: Scene, hop: Hop, hearing: Hearing, tallies: Mapping[str, Tal
     mean = tallies[signal].mean()
     if tallies[signal].judged < rules.heard.to_clear_chain * windows:
         return "unknown", f"{measured(mean)}: neither accused nor cleared", signal
-    unready = episode.unready.get(hop.entity)
+    unready = episode.not_ready(rules).get(hop.entity)
     if unready:
         reading = unready.tally.mean()
         later = verdict.culprit is not None and unready.first_ms > verdict.cause_ms

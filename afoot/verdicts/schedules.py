@@ -51,16 +51,22 @@ def match_schedule(
     """The entry that the starts of runs (ms, ascending, each that of its window) follow since the attachment.
 
     At least `schedule.matched` of them lie between a scheduled time less one window and that time plus the tolerance,
-    both included. None under `recurrence.runs` of them, and where runs at random would follow one of so many entries as
-    well; of several entries, the one that more runs follow and that names fewer times without a run.
+    both included, or of those since the entry was changed. None under `recurrence.runs` of them, and where runs at
+    random would follow one of so many entries as well; of several entries, the one that more runs follow and that names
+    fewer times without a run.
     """
-    best: tuple[float, str, ScheduleMatch] | None = None
-    for schedule in schedules:
+    best: tuple[float, str, int, ScheduleMatch] | None = None
+    since_ms = [
+        (schedule, since)
+        for schedule in schedules
+        for since in dict.fromkeys((attached_ms, _later(attached_ms, schedule)))
+    ]
+    for schedule, begin_ms in since_ms:
         tolerance, period = tolerance_ms(schedule, recurrence_ms, rules), period_ms(schedule)
         if tolerance is None or period is None:
             continue
         horizon = now_ms - rules.schedule.runs * period
-        since = max(horizon, horizon if attached_ms is None else attached_ms)
+        since = max(horizon, horizon if begin_ms is None else begin_ms)
         runs = [start for start in starts if start >= since - window_ms]
         if len(runs) < rules.recurrence.runs:
             continue
@@ -73,12 +79,20 @@ def match_schedule(
         if matched < rules.schedule.matched or acted < rules.schedule.acted:
             continue
         followable = min(1.0, (tolerance // window_ms + 2) * window_ms / period)  # part of all windows
-        if len(schedules) * _chance(len(hits), len(runs), followable) > rules.schedule.chance:
+        if len(since_ms) * _chance(len(hits), len(runs), followable) > rules.schedule.chance:
             continue
         found = ScheduleMatch(schedule, matched, len(hits), tuple(times), tolerance)
-        if best is None or (-matched * acted, schedule.id) < best[:2]:
-            best = (-matched * acted, schedule.id, found)
-    return best[2] if best else None
+        rank = (-matched * acted, schedule.id, -len(hits))
+        if best is None or rank < best[:3]:
+            best = (*rank, found)
+    return best[3] if best else None
+
+
+def _later(attached_ms: int | None, schedule: Schedule) -> int | None:
+    """From when on runs can follow a schedule as it is now, if it was changed after the attachment."""
+    if attached_ms is None or schedule.since_ms is None:
+        return schedule.since_ms if attached_ms is None else attached_ms
+    return max(attached_ms, schedule.since_ms)
 
 
 def _followed(times: Sequence[int], run_ms: int, window_ms: int, tolerance: int) -> int | None:

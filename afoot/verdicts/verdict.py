@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 from afoot.inventory.placement import Chain
@@ -61,7 +62,7 @@ def judge(
     )
     main = max(storage, key=_weight, default=None)
     inputs = _inputs(episode, chain)
-    unready = _unready(episode, chain)
+    unready = _unready(episode.not_ready(rules), chain)
     facts = _facts(episode, main, inputs, unready, window_ms)
     rule = rules.first(facts)
     common = {"storage": storage, "facts": facts}
@@ -171,16 +172,16 @@ def _inputs(episode: Episode, chain: Chain) -> list[Cause]:
     return sorted(risen, key=lambda cause: place[cause.entity])
 
 
-def _unready(episode: Episode, chain: Chain) -> Cause | None:
+def _unready(causes: Mapping[str, Cause], chain: Chain) -> Cause | None:
     """The deployment or job that was not ready first; a pod stands for what it is part of."""
-    first = min(episode.unready.values(), key=lambda cause: (cause.first_ms, cause.entity), default=None)
+    first = min(causes.values(), key=lambda cause: (cause.first_ms, cause.entity), default=None)
     if first is None:
         return None
     hops = {hop.entity: hop for hop in chain.hops}
     for source, target, kind in chain.edges:
         hop = hops.get(target)
         if source == first.entity and kind == "part_of" and hop and hop.type in ("deployment", "job"):
-            return Cause(target, hop.component, first.first_ms, first.tally, first.windows)
+            return replace(first, entity=target, component=hop.component)
     return first
 
 

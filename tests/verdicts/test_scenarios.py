@@ -25,6 +25,7 @@ from tests.verdicts.world import (
     REPORT,
     ROOM,
     TOPIC,
+    USUAL,
     VOLUME,
     World,
     at,
@@ -454,6 +455,36 @@ def test_s1_a_restart_that_comes_after_storage_is_its_effect() -> None:
     found = world.only("shared_volume_contention")
     assert found.culprit_entity == BACKUP
     assert world.verdicts(found)[DEPLOYMENT] == "victim"
+
+
+def test_s1_members_that_have_always_been_missing_explain_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(USUAL, DEPLOYMENT, {"ready_members": (1.0, "{member}"), "desired_members": (2.0, "{member}")})
+    world = World()
+    world.until(1)
+    world.minutes(6, BURST, LATE)
+    found = world.only("shared_volume_contention")
+    assert found.culprit_entity == BACKUP
+    assert world.verdicts(found)[DEPLOYMENT] == "cleared"
+
+
+def test_s1_members_that_are_wanted_and_do_not_come_explain_the_lag() -> None:
+    world = World()
+    world.until(1)
+    world.minutes(2, {DEPLOYMENT: {"desired_members": 3}})
+    world.minutes(6, {DEPLOYMENT: {"desired_members": 3}}, LATE)
+    assert world.only("not_ready").culprit_entity == DEPLOYMENT
+
+
+@pytest.mark.parametrize(("quiet", "named"), [(2, DEPLOYMENT), (3, BACKUP)])
+def test_s1_what_was_over_three_minutes_before_the_effect_explains_nothing(quiet: int, named: str) -> None:
+    world = World()
+    world.until(1)
+    world.minute({DEPLOYMENT: {"ready_members": 1}})
+    world.minutes(quiet)
+    world.minutes(6, BURST, LATE)
+    found = world.latest()[-1]
+    assert found.culprit_entity == named
+    assert world.verdicts(found)[DEPLOYMENT] == ("culprit" if named == DEPLOYMENT else "cleared")
 
 
 def test_no_verdict_without_an_effect() -> None:

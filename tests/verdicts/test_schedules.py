@@ -54,6 +54,33 @@ def test_four_of_five_runs_must_follow_and_three_at_least(on: int, off: int, mat
     assert (match(starts, schedule("40 * * * *"), now=DAY + 10 * HOUR) is not None) == matched
 
 
+@pytest.mark.parametrize(
+    ("changed", "after", "matched"),
+    [
+        pytest.param(True, 3, 3, id="three runs since it was changed"),
+        pytest.param(True, 2, None, id="two are too few"),
+        pytest.param(False, 3, None, id="never changed: runs that it does not explain are its own"),
+    ],
+)
+def test_runs_from_before_a_change_of_the_entry_are_not_held_against_it(
+    changed: bool, after: int, matched: int | None
+) -> None:
+    before = [DAY + (hour * 60 + 10) * MINUTE for hour in range(5)]
+    since = DAY + 5 * HOUR if changed else None
+    entry = schedule("40 * * * *")._replace(since_ms=since)
+    found = match(before + hourly(0, range(5, 5 + after)), entry, now=DAY + 10 * HOUR)
+    assert (found.runs if found else None) == matched
+    if found:
+        assert found.times[0] == DAY + 5 * HOUR + 40 * MINUTE
+
+
+def test_an_entry_that_was_written_down_late_has_its_earlier_runs() -> None:
+    entry = schedule("40 * * * *")._replace(since_ms=DAY + 3 * HOUR)
+    found = match(hourly(0, range(6)), entry, now=DAY + 10 * HOUR)
+    assert found is not None
+    assert found.runs == 6
+
+
 @pytest.mark.parametrize(("offset_s", "matched"), [(90, True), (91, False)])
 def test_the_tenth_is_of_the_shorter_period(offset_s: int, matched: bool) -> None:
     assert (match(hourly(offset_s), schedule("40 * * * *"), beat=15 * MINUTE) is not None) == matched
