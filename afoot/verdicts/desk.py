@@ -51,9 +51,12 @@ class Desk:
         if found is None:
             io = self.window.volumes.get(volume, {})
             tenants = self.graph.tenants(volume, self.end_ms)
-            found = volume_window(self.start_ms, self.end_ms, volume, io, tenants, self.rules)
+            found = volume_window(self.start_ms, self.end_ms, volume, io, tenants, self.rules, self._has_several)
             self.volumes[volume] = found
         return found
+
+    def _has_several(self, tenant: str) -> bool:
+        return len(self.graph.scopes(tenant, self.end_ms).volumes) > 1
 
     def revise(
         self,

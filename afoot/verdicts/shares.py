@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -60,6 +60,7 @@ class TenantIo(NamedTuple):
     own_of: tuple[str, ...]
     measures: dict[str, Io]
     pointers: Sequence[Range]
+    elsewhere: bool = False  # it is up, and a tenant of other volumes too: its I/O is that on all of them
 
 
 class VolumeWindow(NamedTuple):
@@ -129,9 +130,18 @@ def _added(parts: Sequence[Reading]) -> Io | None:
 
 
 def volume_window(
-    start_ms: int, end_ms: int, volume: str, io: Mapping[str, Heard], tenants: Sequence[Tenant], rules: Rules
+    start_ms: int,
+    end_ms: int,
+    volume: str,
+    io: Mapping[str, Heard],
+    tenants: Sequence[Tenant],
+    rules: Rules,
+    elsewhere: Callable[[str], bool] = lambda _: False,
 ) -> VolumeWindow:
-    """A volume's window from its signals and those of its tenants; who is no tenant as of the window is not heard."""
+    """A volume's window from its signals and those of its tenants; who is no tenant as of the window is not heard.
+
+    `elsewhere` tells of a tenant whether it is one of other volumes as well.
+    """
     itself = io.get(volume)
     measures = io_of(itself.readings, itself.missing)[0] if itself else {}
     strain = [itself.readings[name] for name in rules.strain if name in itself.readings] if itself else []
@@ -153,7 +163,10 @@ def volume_window(
         for io_now in found.values():
             for signal in io_now.signals:
                 pointers += signals.readings[signal].pointers
-        heard.append(TenantIo(tenant.entity, tuple(tenant.own_of), found, pointers))
+        one = TenantIo(tenant.entity, tuple(tenant.own_of), found, pointers)
+        heard.append(
+            one._replace(elsewhere=pressed is not False and is_raised(one, rules) and elsewhere(tenant.entity))
+        )
     return VolumeWindow(start_ms, end_ms, measures, tuple(strain), pressed, saturated, tuple(heard), missing)
 
 
@@ -321,6 +334,7 @@ def _excess(window: VolumeWindow, victim: str, measure: str, rules: Rules) -> Ex
     the excess is at least what those took who rose.
     """
     volume = window.measures[measure]
+    window = _on_this_volume(window, victim, measure, rules)
     own = sum(
         tenant.measures[measure].value - tenant.measures[measure].expected
         for tenant in window.tenants
@@ -353,6 +367,36 @@ def _excess(window: VolumeWindow, victim: str, measure: str, rules: Rules) -> Ex
     found.silent = {entity: Silence(1, found.total) for entity in sorted(unheard)}
     found.first_ms, found.last_ms = window.start_ms, window.end_ms
     return found
+
+
+def _on_this_volume(window: VolumeWindow, victim: str, measure: str, rules: Rules) -> VolumeWindow:
+    """The window with as much of the I/O of tenants of several volumes as this one can have had of it.
+
+    A host counts what it does on all of its volumes. Where a tenant of this one alone has risen as well, what those of
+    several have here is what the volume grew by beyond the others' growth; where none has, theirs is all there is.
+    """
+    several = [tenant for tenant in window.tenants if tenant.elsewhere and _more(tenant, measure) > 0]
+    several = [tenant for tenant in several if victim not in tenant.own_of]
+    if not several:
+        return window
+    others = [tenant for tenant in window.tenants if tenant not in several]
+    if _risen(window._replace(tenants=tuple(others)), victim, measure, rules) == 0:
+        return window
+    volume = window.measures[measure]
+    rest = volume.value - volume.expected - sum(_more(tenant, measure) for tenant in others)
+    part = min(1.0, max(0.0, rest / sum(_more(tenant, measure) for tenant in several)))
+    for tenant in several:
+        io = tenant.measures[measure]
+        value = io.expected + part * (io.value - io.expected)
+        here = io._replace(value=value, score=score_of(value, io.expected, io.spread))
+        others.append(tenant._replace(measures={**tenant.measures, measure: here}))
+    return window._replace(tenants=tuple(others))
+
+
+def _more(tenant: TenantIo, measure: str) -> float:
+    """What a tenant has beyond what is expected of it, 0 where it was not heard."""
+    io = tenant.measures.get(measure)
+    return io.value - io.expected if io else 0.0
 
 
 def _risen(window: VolumeWindow, victim: str, measure: str, rules: Rules) -> float:

@@ -406,6 +406,16 @@ def test_c1_a_vm_is_a_suspect_only_while_it_is_a_tenant() -> None:
     assert "comes from no tenant that was heard" in unexplained.summary
 
 
+def test_n4_a_burst_on_another_volume_is_not_charged_on_this_one() -> None:
+    world = World()
+    world.relate(BUSY, "attached_to", VOLUME, world.now)
+    world.until(1)
+    world.minutes(6, BURST, LATE, {BUSY: {"write_ops": 4_000}, OTHER: {"total_ops": 4_050}})
+    found = world.only("shared_volume_contention")
+    assert (found.culprit_entity, found.culprit_share) == (BACKUP, pytest.approx(1.0))
+    assert world.verdicts(found)[BUSY] == "cleared"
+
+
 @pytest.mark.parametrize(("moved", "suspect"), [(0, False), (1, True)])
 def test_c1_a_window_uses_the_inventory_as_of_its_end(moved: int, suspect: bool) -> None:
     world = World()

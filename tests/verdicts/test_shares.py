@@ -37,7 +37,11 @@ def reading(signal: str, value: float, expected: float | None, floor: float = 1.
 
 
 def window(
-    io: dict[str, float | None], latency: float | None = 0.01, signal: str = "total_ops", factor: float = 1.0
+    io: dict[str, float | None],
+    latency: float | None = 0.01,
+    signal: str = "total_ops",
+    factor: float = 1.0,
+    elsewhere: frozenset[str] = frozenset(),
 ) -> VolumeWindow:
     """A volume's window: operations by entity, what is not named is as usual, None is silent."""
     heard = {}
@@ -49,7 +53,7 @@ def window(
         if entity == VOLUME and latency is not None:
             readings["latency"] = reading("latency", latency, 0.001, 0.0002)
         heard[entity] = Heard(entity, "", entity.partition(":")[0], False, readings)
-    return volume_window(0, 60_000, VOLUME, heard, TENANTS, RULES)
+    return volume_window(0, 60_000, VOLUME, heard, TENANTS, RULES, elsewhere.__contains__)
 
 
 def summed(*windows: VolumeWindow) -> Pressure:
@@ -57,6 +61,28 @@ def summed(*windows: VolumeWindow) -> Pressure:
     for one in windows:
         total.add(pressure(one, JOB, True, RULES))
     return total
+
+
+@pytest.mark.parametrize(
+    ("volume", "own", "one", "other", "elsewhere", "shares"),
+    [
+        pytest.param(1800, 600, 1050, 1350, ["vm:b"], {"vm:a": 1.0}, id="its burst is on another volume"),
+        pytest.param(1000, 300, 550, 1350, ["vm:b"], {"vm:a": 1.0}, id="so it is where this one is full"),
+        pytest.param(2300, 600, 1050, 1350, ["vm:b"], {"vm:a": 2 / 3, "vm:b": 1 / 3}, id="a part of it is here"),
+        pytest.param(2300, 600, 850, 800, ["vm:b"], {"vm:a": 8 / 15, "vm:b": 7 / 15}, id="all of it is"),
+        pytest.param(1800, 600, 50, 1350, ["vm:b"], {"vm:b": 1.0}, id="nobody else rose: it is charged as it was"),
+        pytest.param(850, 600, 50, 1350, ["vm:b"], {"vm:b": 1.0}, id="nor where this one is full"),
+        pytest.param(1800, 600, 1050, 1350, [], {"vm:a": 1000 / 2250, "vm:b": 1250 / 2250}, id="all are here alone"),
+        pytest.param(1800, 600, 1050, 1350, ["vm:a", "vm:b"], {"vm:a": 1000 / 2250, "vm:b": 1250 / 2250}, id="none is"),
+    ],
+)
+def test_a_tenant_of_several_volumes_has_what_this_one_had_of_it(
+    volume: float, own: float, one: float, other: float, elsewhere: list[str], shares: dict[str, float]
+) -> None:
+    io: dict[str, float | None] = {VOLUME: volume, "pod:own": own, "vm:a": one, "vm:b": other}
+    found = divide(summed(window(io, elsewhere=frozenset(elsewhere))))
+    assert found is not None
+    assert {share.entity: share.share for share in found.tenants} == pytest.approx(shares)
 
 
 # operations of the volume, of the victim's own pod, of two other tenants -> shares of these two, and the residual
