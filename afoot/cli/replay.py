@@ -86,7 +86,7 @@ def replay_files(files: list[Path], lake: str, alerts: Path | None = None, confi
                 part = word.get("part")
                 step.to(float(part) if isinstance(part, int | float) else 0.0, 1.0)
 
-            run_job(arguments, told)
+            run_job(arguments, f"{lake} holds a part of the capture's findings", told)
         if alerts is not None:
             parts = sorted(path for path in Path(folder).rglob("*") if path.is_file() and path.name[0] not in "._")
             alerts.write_bytes(b"".join(path.read_bytes() for path in parts))

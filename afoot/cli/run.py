@@ -54,7 +54,7 @@ def run(config: ConfigFile, fresh: Fresh = False, resume: Resume = None) -> None
             else:
                 step.say(str(word["phase"]))
 
-        run_job(["--config", str(config), *state], told)
+        run_job(["--config", str(config), *state], _left(loaded), told)
 
 
 def submit(
@@ -149,6 +149,12 @@ def _farewell(state: object) -> str:
     if state is None:
         return "stopped; [flink] checkpoints names no place for a savepoint, so the next start begins anew"
     return f"stopped; the next start resumes from {state}"
+
+
+def _left(config: Config) -> str:
+    if config.flink.checkpoints is None:
+        return "there are no checkpoints, and the next start begins anew"
+    return f"no savepoint was waited for, and the next start resumes from what is newest in {config.flink.checkpoints}"
 
 
 def _state(config: Config, fresh: bool, resume: str | None) -> list[str]:

@@ -64,7 +64,8 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         config = load_config(given.config)
-        with tempfile.TemporaryDirectory(prefix="afoot-") as folder:
+        # A job that hangs goes on writing there until its engine ends.
+        with tempfile.TemporaryDirectory(prefix="afoot-", ignore_cleanup_errors=True) as folder:
             run(config, given, Path(folder))
     except AfootError as error:
         print(f"afoot: {error}", file=sys.stderr, flush=True)
@@ -144,9 +145,9 @@ def run(config: Config, given: argparse.Namespace, folder: Path) -> None:
             engine.cancel(result)
             tell("stopped", state=None)
         else:
-            tell("taking a savepoint")
+            tell("taking a savepoint; a second Ctrl-C ends at once")
             state = engine.stop(result)
-            ended.result()
+            wait([ended], timeout=engine.CANCEL_S)  # for the engine to remove the checkpoints before
             tell("stopped", state=state)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,6 +24,10 @@ from afoot.lake.storage import with_scheme
 from afoot.runtime.flink_home import flink_home
 from afoot.runtime.java import java_home
 from jobs.findings.crossing import MAX_PARALLELISM
+
+# A stop is over in less than the 90 s that service managers usually grant; see also afoot.cli.job.
+SAVEPOINT_S = 60  # until a savepoint is there
+CANCEL_S = 10  # until the parts of a job that is cancelled have closed what they write to
 
 ALWAYS = {
     "pipeline.name": "afoot: findings",
@@ -200,42 +205,77 @@ class Failure(NamedTuple):
 
 def last_failure(result: TableResult) -> Failure | None:
     """The last time that a job of the embedded engine failed; None if it never did, or has ended."""
+    return _failure(_execution_graph(result))
+
+
+def stop(result: TableResult) -> str:
+    """Ends a running job, and returns the URI of its savepoint; AfootError if none is to be had in time."""
+    client: Any = result.get_job_client()
+    known = _execution_graph(result)
+    # Not by PyFlink's own method: it calls a signature that Flink's client no longer has.
+    canonical = java_gateway.get_gateway().jvm.org.apache.flink.core.execution.SavepointFormatType.CANONICAL
+    savepoint = client._j_job_client.stopWithSavepoint(False, None, canonical)
+    if _done(savepoint, SAVEPOINT_S):
+        try:
+            return str(savepoint.get())
+        except _java_errors() as error:
+            why = cause(str(error))
+            if "Not all required tasks are currently running" in why:
+                why = "the job was starting"
+    else:
+        # Beam waits three minutes for a worker that was killed in its first batch, and longer for one that hangs; the
+        # client of S3 waits for minutes.
+        why = f"it was not there after {SAVEPOINT_S} s"
+    # Of a job that is starting again no savepoint can be taken, and what the engine says of that hides why.
+    known = _execution_graph(result) or known
+    failed = _failure(known)
+    last = f". The job last failed of: {failed.cause}" if failed else ""
+    cancel(result)
+    raise AfootError(f"no savepoint was taken, and the next start {_next_start(known)}: {why}{last}")
+
+
+def cancel(result: TableResult) -> None:
+    """Ends a running job without a savepoint; what has not closed after CANCEL_S ends with its engine."""
+    client: Any = result.get_job_client()
+    with suppress(*_java_errors()):  # it has ended
+        client._j_job_client.cancel()
+        _done(client._j_job_client.getJobExecutionResult(), CANCEL_S)
+
+
+def _execution_graph(result: TableResult) -> Any:
+    """What the embedded engine knows of a job now; None of one that has ended."""
     client: Any = result.get_job_client()
     # The client of an embedded job has the engine, and no method that asks it for more than a state.
     field = client._j_job_client.getClass().getDeclaredField("miniCluster")
     field.setAccessible(True)
     try:
-        graph = field.get(client._j_job_client).getExecutionGraph(client._j_job_client.getJobID()).get()
+        return field.get(client._j_job_client).getExecutionGraph(client._j_job_client.getJobID()).get()
     except _java_errors():  # the engine is about to end, which its result words
         return None
-    failure = graph.getFailureInfo()
+
+
+def _failure(graph: Any) -> Failure | None:
+    failure = None if graph is None else graph.getFailureInfo()
     return None if failure is None else Failure(failure.getTimestamp(), cause(failure.getExceptionAsString()))
 
 
-def stop(result: TableResult) -> str:
-    """Ends a running job with a savepoint, and returns its URI; AfootError if the job is failing."""
-    client: Any = result.get_job_client()
-    failed = last_failure(result)
-    # Not by PyFlink's own method: it calls a signature that Flink's client no longer has.
-    canonical = java_gateway.get_gateway().jvm.org.apache.flink.core.execution.SavepointFormatType.CANONICAL
-    try:
-        return str(client._j_job_client.stopWithSavepoint(False, None, canonical).get())
-    except _java_errors() as error:
-        # Of a job that is starting again no savepoint can be taken, and what the engine says of that hides why.
-        failed = last_failure(result) or failed
-        if failed is None:
-            raise
-        why = f"{cause(str(error))}. The job last failed of: {failed.cause}"
-        raise AfootError(
-            f"no savepoint was taken, and the next start resumes from the last checkpoint: {why}"
-        ) from error
+def _next_start(graph: Any) -> str:
+    """Where the next start begins. The engine is asked, as the storage may be what is away."""
+    if graph is None:
+        return "resumes from the newest checkpoint"
+    saved = graph.getCheckpointStatsSnapshot()
+    last = saved.getHistory().getLatestCompletedCheckpoint() or saved.getLatestRestoredCheckpoint()
+    return "begins anew" if last is None else f"resumes from {last.getExternalPath()}"
 
 
-def cancel(result: TableResult) -> None:
-    """Ends a running job at once."""
-    client = result.get_job_client()
-    assert client is not None
-    client.cancel().result()
+def _done(future: Any, patience_s: float) -> bool:
+    """Waits for one of Java's futures. It is asked time and again: an answer that Java owes cannot be interrupted."""
+    until = time.monotonic() + patience_s
+    while not future.isDone():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.1)
+    return True
 
 
 @contextmanager
@@ -270,6 +310,7 @@ def cause(trace: str) -> str:
             if line and not line[0].isspace():
                 python.append(line.strip())
                 in_python = False
-        elif line.strip() and not line.lstrip().startswith(("at ", "...")):
+        # What is indented is frames, and what was suppressed: that came after the cause, in closing what had failed.
+        elif line.strip() and not line.startswith("\t") and not line.lstrip().startswith(("at ", "...")):
             java.append(line.strip().removeprefix("Caused by: "))
     return (python or java or ["no cause was given"])[-1]

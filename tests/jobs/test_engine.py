@@ -104,6 +104,10 @@ def test_the_cause_is_what_a_python_worker_said(last: str) -> None:
             "java.io.IOException: No space left",
         ),
         ("java.lang.IllegalStateException: no\n\tat y", "java.lang.IllegalStateException: no"),
+        (
+            "java.io.IOException: gone\n\tat x\n\tSuppressed: java.lang.Exception: abort\n\t\tat y\n\tCaused by: z\n",
+            "java.io.IOException: gone",
+        ),
         ("", "no cause was given"),
     ],
 )
