@@ -27,7 +27,7 @@ from tests.servers.process import free_port
 ENTITIES = (1_000, 10_000)
 POINTS, QUICK_POINTS = 14_400_000, 480_000  # an hour of ten thousand entities: start and compiling weigh little
 REPEATS, QUICK_REPEATS = 3, 1
-SINGLE = 20  # with one point a message, a run has so many times fewer points
+SINGLE = 4  # with one point a message, a run has so many times fewer points
 OTHERS = tuple(name for name in METRICS if name not in FORMATS)
 NAMES = (*FORMATS, "single", "day")
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import duckdb
 
+from afoot.batches import fitting
 from benchmarks.encodings import OPTIONS, catalogue
 from benchmarks.process import Run, flink_settings, module, watched
 from benchmarks.topics import Filled
@@ -106,6 +107,7 @@ kind = "inventory"
 format = "debezium_json"
 [flink]
 parallelism = {PARALLELISM}
+batch = {fitting(filled.payload_bytes / filled.messages)}
 [flink.settings]
 {chr(10).join(lines)}
 """
