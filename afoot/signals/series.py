@@ -150,6 +150,9 @@ class KnownSeries:
         found: dict[int, list[str]] = {}
         if len(places):
             blocks_of = np.searchsorted(starts, places, "right") - 1
+            _, firsts = np.unique(blocks_of * len(self._labels) + index[places], return_index=True)
+            firsts.sort()  # of a series in a block, one is enough
+            places, blocks_of = places[firsts], blocks_of[firsts]
             carried: set[tuple[int, int]] = set()
             for at, ms, sure, place in zip(
                 index[places].tolist(),

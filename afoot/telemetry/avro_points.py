@@ -9,7 +9,7 @@ A message that is like an earlier one in all but its numbers is read at once, as
 from __future__ import annotations
 
 import struct
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ _stats = struct.Struct("<5d").unpack_from
 _new_point = tuple.__new__  # the constructor of a NamedTuple without its Python frame: this runs once a point
 _OVERHEAD = 400  # bytes of a remembered series beside its own, about
 _NS_BYTES = 9  # of a time in nanoseconds, at most: 63 bits
+_PLACES = 1 << 7 * np.arange(_NS_BYTES, dtype=np.int64)  # what a digit of a varint counts, by its place
 _NO_MORE, _END = b"\x00", b"\x00\x00"  # no stats; and no other block of an array
 _NO_STATS, _STATS = 0, 2  # the union's branch, as a varint
 _NUMBERS = _NS_BYTES + 8 + 1  # bytes of a row behind its series: its time, its value, and that it has no stats
@@ -54,14 +55,16 @@ class _Series:
         self.following: _Series = self
 
 
-class _Layout(NamedTuple):
+@dataclass(slots=True)
+class _Layout:
     """Where messages of one length have their numbers: all their other bytes are those of the first one."""
 
     heads: tuple[MetricPoint, ...]
-    fixed: NDArray[np.uint8]
+    fixed: bytes  # what is left of a message behind the mask
     mask: NDArray[np.uint8]  # 255: must be as fixed; 128: a byte of a varint, whose first bit must be; 0: of a value
     times: NDArray[np.int64]  # positions, a row a point: of the bytes of its time ...
     values: NDArray[np.int64]  # ... and of its value
+    following: _Layout | None = None  # of the message that was last seen after such a one
 
     @property
     def size(self) -> int:
@@ -72,7 +75,6 @@ class _Layout(NamedTuple):
     def of(cls, value: bytes, decoded: Decoded) -> _Layout | None:
         """The layout of a message of many rows; None if its times are not of one length, or if it has stats."""
         rows = decoded.rows
-        fixed = np.frombuffer(value, np.uint8)
         mask = np.full(len(value), 255, np.uint8)
         times, values = [], []
         left, position = block(value, 0)
@@ -91,17 +93,18 @@ class _Layout(NamedTuple):
         if len(set(map(len, times))) != 1 or len(times[0]) > _NS_BYTES or len(times) != len(rows):
             return None
         heads = tuple(row._replace(time_ns=0, value=0.0) for row in rows)
+        fixed = (np.frombuffer(value, np.uint8) & mask).tobytes()
         return cls(heads, fixed, mask, np.array(times, np.int64), np.array(values, np.int64))
 
     def read(self, value: bytes) -> Points | None:
         """The points of a message; None if it is of another layout, or if one of them would be refused."""
         found = np.frombuffer(value, np.uint8)
-        if ((found ^ self.fixed) & self.mask).any():
+        if (found & self.mask).tobytes() != self.fixed:
             return None
-        digits = (found[self.times] & 127).astype(np.uint64)
-        folded = np.bitwise_or.reduce(digits << (7 * np.arange(digits.shape[1], dtype=np.uint64)), axis=1)
-        time_ns = (folded >> np.uint64(1)).astype(np.int64) ^ -(folded & np.uint64(1)).astype(np.int64)
-        values = found[self.values].view("<f8")[:, 0]
+        digits = (found.take(self.times) & 127).astype(np.int64)
+        folded = digits @ _PLACES[: digits.shape[1]]
+        time_ns = (folded >> 1) ^ -(folded & 1)
+        values = found.take(self.values).view("<f8")[:, 0]
         if time_ns.min() <= 0 or not np.isfinite(values).all():
             return None
         return Points(self.heads, time_ns, values)
@@ -117,6 +120,7 @@ class Reader:
         self._layouts: dict[tuple[bytes, int], _Layout] = {}  # by the first series and the length of messages
         self._misses: dict[tuple[bytes, int], int] = {}
         self._layout_bytes = 0
+        self._layout: _Layout | None = None  # of the last message that had one
         self._ones: dict[bytes, tuple[str, str, MetricKind, Labels]] = {}  # by what is before the numbers
         self._ones_bytes = 0
         self._first = self._unknown = _Series(b"", "", "", "unknown", None, "")
@@ -126,9 +130,7 @@ class Reader:
         small = len(value) <= _ONE_BYTES
         if small and (one := self._one(value, many)) is not None:
             return Decoded([one], [])
-        key = (_first_series(value), len(value)) if many else None
-        layout = self._layouts.get(key) if key else None
-        if layout is not None and (points := layout.read(value)) is not None:
+        if many and (points := self._laid_out(value)) is not None:
             return Decoded(points, [])
         try:
             decoded = self._points(value, many)
@@ -138,9 +140,22 @@ class Reader:
             raise DecodeError(f"{self._format}: {error}") from None
         if small and len(decoded.rows) == 1 and not decoded.refused:
             self._remember_one(value, many, decoded.rows[0])
-        if key and len(decoded.rows) >= LEAST and not decoded.refused:
-            self._lay_out(key, value, decoded)
+        if many and len(decoded.rows) >= LEAST and not decoded.refused:
+            self._lay_out(value, decoded)
         return decoded
+
+    def _laid_out(self, value: bytes) -> Points | None:
+        """The points of a message that is like an earlier one in all but its numbers."""
+        before = self._layout
+        layout = before and before.following
+        if layout is None or len(layout.fixed) != len(value) or (points := layout.read(value)) is None:
+            layout = self._layouts.get((_first_series(value), len(value)))
+            if layout is None or (points := layout.read(value)) is None:
+                return None
+            if before is not None:
+                before.following = layout
+        self._layout = layout
+        return points
 
     def _one(self, value: bytes, many: bool) -> MetricPoint | None:
         """The point of a message that is like an earlier one of one row in all but its time and value."""
@@ -163,8 +178,9 @@ class Reader:
                 self._ones_bytes = 0
             self._ones[value[:begin]] = row[:4]
 
-    def _lay_out(self, key: tuple[bytes, int], value: bytes, decoded: Decoded) -> None:
+    def _lay_out(self, value: bytes, decoded: Decoded) -> None:
         """Remember where such messages have their numbers: when another one comes, and ever less often after that."""
+        key = (_first_series(value), len(value))
         if self._layout_bytes > limits.CACHE_BYTES:
             self._layouts.clear()
             self._misses.clear()

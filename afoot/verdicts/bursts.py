@@ -51,6 +51,12 @@ class Burst:
         return (self.end_ms - self.start_ms) / MINUTE_MS
 
 
+def is_bursting(measures: Mapping[str, Io], rules: Rules) -> bool:
+    """Whether a tenant's I/O, by measure, is up as that of a run is."""
+    io = next(iter(measures.values()))
+    return is_up(io.value, io.expected, io.score, rules.raised.score, rules.raised.burst_ratio)
+
+
 @dataclass(slots=True)
 class BurstTrack:
     """The bursts of one tenant on one volume; the latest 200 are kept."""
@@ -70,8 +76,7 @@ class BurstTrack:
         `new`: what is expected of the tenant was not known right before.
         """
         gap = rules.time.ms("gap")
-        io = next(iter(measures.values()))
-        if is_up(io.value, io.expected, io.score, rules.raised.score, rules.raised.burst_ratio):
+        if is_bursting(measures, rules):
             if not self.bursts or start_ms - self.bursts[-1].end_ms > gap:
                 self.bursts.append(Burst(start_ms, end_ms, cut=new))
                 self.loudest.clear()

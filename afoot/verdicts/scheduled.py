@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from afoot.verdicts.bursts import Burst, BurstTrack
+from afoot.verdicts.bursts import Burst, BurstTrack, is_bursting
 from afoot.verdicts.cases import EXPECTED, OVERDUE, Case, Identity, Run
 from afoot.verdicts.desk import Desk, Subject
 from afoot.verdicts.evidence import Statement, measured
@@ -28,7 +28,10 @@ class ScheduledJobs:
 
     def _follow(self, volume: str, window: VolumeWindow, tenant: TenantIo) -> None:
         start_ms, end_ms, key = window.start_ms, window.end_ms, (tenant.entity, volume)
-        track = self.desk.book.bursts.get(key) or BurstTrack()
+        known = self.desk.book.bursts.get(key)
+        if known is None and not is_bursting(tenant.measures, self.rules):
+            return  # as almost all tenants, almost always
+        track = known or BurstTrack()
         new = self.desk.book.volumes[volume].is_new(tenant.entity, start_ms, self.rules.time.ms("gap"))
         if not track.add(start_ms, end_ms, tenant.measures, self.rules, new):
             return

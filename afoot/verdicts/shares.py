@@ -82,9 +82,9 @@ class VolumeWindow(NamedTuple):
 
     def compact(self, rules: Rules) -> VolumeWindow:
         """What is worth remembering once the window is over: tenants at rest are not."""
-        kept = tuple(tenant for tenant in self.tenants if is_raised(tenant, rules))
+        kept = tuple(tenant for tenant in self.tenants if is_raised(tenant.measures, rules))
         if kept or self.pressed:
-            kept = tuple(tenant for tenant in self.tenants if tenant.own_of or is_raised(tenant, rules))
+            kept = tuple(tenant for tenant in self.tenants if tenant.own_of or is_raised(tenant.measures, rules))
         return self._replace(tenants=kept)
 
 
@@ -163,10 +163,8 @@ def volume_window(
         for io_now in found.values():
             for signal in io_now.signals:
                 pointers += signals.readings[signal].pointers
-        one = TenantIo(tenant.entity, tuple(tenant.own_of), found, pointers)
-        heard.append(
-            one._replace(elsewhere=pressed is not False and is_raised(one, rules) and elsewhere(tenant.entity))
-        )
+        several = pressed is not False and is_raised(found, rules) and elsewhere(tenant.entity)
+        heard.append(TenantIo(tenant.entity, tuple(tenant.own_of), found, pointers, several))
     return VolumeWindow(start_ms, end_ms, measures, tuple(strain), pressed, saturated, tuple(heard), missing)
 
 
@@ -182,9 +180,9 @@ def _at_load(reading: Reading, operations: Io | None) -> Reading:
     return reading._replace(expected=expected, spread=spread, score=score_of(reading.value, expected, spread))
 
 
-def is_raised(tenant: TenantIo, rules: Rules) -> bool:
+def is_raised(measures: Mapping[str, Io], rules: Rules) -> bool:
     """Whether a tenant's I/O is up by any measure."""
-    return any(io.score >= rules.raised.score and io.value > io.expected for io in tenant.measures.values())
+    return any(io.score >= rules.raised.score and io.value > io.expected for io in measures.values())
 
 
 @dataclass(slots=True)

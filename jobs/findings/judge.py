@@ -38,6 +38,17 @@ JUDGED = _columns()
 NAMES = tuple(JUDGED)
 
 
+class _Kept:
+    """A book of cases on its way to state: packed when the engine takes it, which it does once for many windows."""
+
+    def __init__(self, book: CaseBook, pack: zstandard.ZstdCompressor) -> None:
+        self.book = book
+        self.pack = pack
+
+    def __reduce__(self) -> tuple[type[bytes], tuple[bytes]]:
+        return bytes, (self.pack.compress(pickle.dumps(self.book)),)
+
+
 class Judge(KeyedBroadcastProcessFunction):  # type: ignore[misc]
     """Verdicts and cases, window after window; input: rows (heard) timestamped with their window's end, and one key."""
 
@@ -74,7 +85,7 @@ class Judge(KeyedBroadcastProcessFunction):  # type: ignore[misc]
         end_ms = timestamp + 1 - self.size_ms
         window = Window.from_json(end_ms - self.size_ms, end_ms, self.unpack.decompress(heard))
         out = step(book, window, self.inventory.graph(ctx.get_broadcast_state(CHANGES)), self.rules)
-        self.cases.update(self.pack.compress(pickle.dumps(book)))
+        self.cases.update(_Kept(book, self.pack))
         for finding in out.findings:
             yield _row("finding", finding.component, finding._asdict())
         for evidence in out.evidence:

@@ -9,9 +9,13 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from apache_beam.runners.worker.statesampler import StateSampler
 from apache_beam.utils.counters import CounterFactory
+from pyflink.fn_execution.coder_impl_slow import ArrowCoderImpl
+from pyflink.fn_execution.ResettableIO import ResettableIO
+from pyflink.table import DataTypes
 
 from jobs.findings.worker import collect_batch, prepare_worker
 
@@ -20,6 +24,7 @@ from jobs.findings.worker import collect_batch, prepare_worker
 def as_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     thresholds = gc.get_threshold()
     monkeypatch.setattr(StateSampler, "run", StateSampler.run)  # to be put back
+    monkeypatch.setattr(ResettableIO, "read", ResettableIO.read)
     yield
     gc.set_threshold(*thresholds)
 
@@ -43,3 +48,39 @@ def test_the_end_of_a_bundle_does_not_wait_for_a_sampler(as_was: None) -> None:
     sampler.start()
     sampler.stop()
     assert time.monotonic() - began < 5, "its first sleep is a hundredth of its period: ten seconds"
+
+
+class _Stream:
+    """The part of PyFlink's streams that its coder for Arrow uses."""
+
+    def __init__(self, held: bytes = b"") -> None:
+        self.held = held
+
+    def write(self, some: bytes) -> None:
+        self.held += some
+
+    def read(self, size: int) -> bytes:
+        return self.held[:size]
+
+
+def test_batches_are_read_from_arrow_as_they_are_and_not_from_copies(as_was: None) -> None:
+    prepare_worker()
+    schema = pa.schema([("v", pa.binary()), ("offset", pa.int64())])
+    fields = [DataTypes.FIELD("v", DataTypes.BYTES()), DataTypes.FIELD("offset", DataTypes.BIGINT())]
+    coder = ArrowCoderImpl(schema, DataTypes.ROW(fields), "UTC")
+    for number in range(3):  # a coder reads one batch after another
+        values = [b"", bytes([number]) * 100_000, None]
+        stream = _Stream()
+        coder.encode_to_stream([pd.Series(values), pd.Series(range(3))], stream)
+        v, offset = coder.decode_from_stream(stream, len(stream.held))
+        assert v.tolist() == values
+        assert offset.tolist() == [0, 1, 2]
+
+    source = ResettableIO()
+    body = bytes(range(100))
+    source.set_input_bytes(body)
+    parts = [source.read(10), source.read(0), source.read(80), source.read(20), source.read(20)]
+    assert list(map(bytes, parts)) == [body[:10], b"", body[10:90], body[90:], b""]
+    assert all(part.obj is body for part in parts)
+    source.set_input_bytes(body)
+    assert bytes(source.read()) == body
