@@ -220,7 +220,7 @@ def catalogue(format_name: str) -> str | None:
             names = [name for name in source.get("metrics", ()) if "." not in name and name not in known]
             if family.removesuffix("_counter") in ("collectd", "process"):
                 continue
-            if not names or source["how"] not in ("rate", "increase", "gauge"):
+            if not names or source["how"] not in ("rate", "increase", "gauge", "poll_mean"):
                 continue
             added = {
                 key: source[key] for key in ("component", "entity", "unit", "how", "across", "scale") if key in source
@@ -229,7 +229,7 @@ def catalogue(format_name: str) -> str | None:
                 added["metrics"] = [spelling for name in names for spelling in _collectd_names(name)]
             else:
                 added["metrics"] = [FLEET + name for name in names]
-                added["how"] = "gauge" if source["how"] == "gauge" else "stat_sum"
+                added["how"] = "stat_sum" if source["how"] in ("rate", "increase") else source["how"]
             signals.setdefault(signal, {"sources": {}})["sources"][f"sent_{family}"] = added
     return str(yaml.safe_dump({"version": 1, "signals": signals}))
 

@@ -12,12 +12,12 @@ ENTITY_TYPES = (
 )  # fmt: skip
 COMPONENTS = ("router", "ingestion", "broker", "processor", "storage", "compute", "network", "service")
 ROLES = ("chain", "lag", "latency", "io", "flow")
-HOWS = ("gauge", "rate", "increase", "stat_sum", "stat_mean", "quantile")
+HOWS = ("gauge", "poll_mean", "rate", "increase", "stat_sum", "stat_mean", "quantile")
 ACROSS = ("sum", "max", "mean")
 WITHIN = ("mean", "max", "last")
 
 Role = Literal["chain", "lag", "latency", "io", "flow"]
-How = Literal["gauge", "rate", "increase", "stat_sum", "stat_mean", "quantile"]
+How = Literal["gauge", "poll_mean", "rate", "increase", "stat_sum", "stat_mean", "quantile"]
 
 
 class LogPattern(NamedTuple):

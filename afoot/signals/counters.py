@@ -1,4 +1,7 @@
-"""What counters grew by in a window: between samples that bracket it, spread evenly, resets and gaps told apart."""
+"""What counters grew by in a window: between samples that bracket it, spread evenly, resets and gaps told apart.
+
+What an agent tells as a mean since its last sample is spread over the windows in the same way.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,16 @@ from afoot.signals.settings import Settings
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 
 GAPS_KEPT = 5  # windows whose median gap says what the usual scrape is
 GAPS_LOOKED_AT = 16  # of a series in a window, at most
+LEAST_COVERED = 0.5  # of a window, for a mean over what is covered to stand for all of it
 NEVER = -(1 << 62)
 
 
 class Points(NamedTuple):
-    """Samples of counters, ordered by time within a row."""
+    """Samples of counters and of means, ordered by time within a row."""
 
     row: Ints
     time_ns: Ints
@@ -32,6 +37,9 @@ class Memory(Protocol):
     last: Floats
     gaps: NDArray[np.float32]
 
+    @property
+    def means(self) -> Bools: ...  # whether its values are means since the sample before
+
 
 def increases(memory: Memory, own: Points, closing: Points, start_ns: int, end_ns: int, settings: Settings) -> Floats:
     """The increase of each series in [start_ns, end_ns), NaN where it is not covered; `memory` goes on to `own`.
@@ -40,6 +48,8 @@ def increases(memory: Memory, own: Points, closing: Points, start_ns: int, end_n
     sample at or before its start, its own, and the first at or after its end lie no further apart than scrape_gap
     usual scrapes. Between two samples an increase is spread evenly; a decrease is a reset to zero, and the increase
     then is the new value.
+
+    Of means it is the mean over what samples so near to one another cover, if that is half of the window or more.
     """
     result = np.full(len(memory.last), np.nan)
     before = np.flatnonzero(memory.last_ns != NEVER)
@@ -61,9 +71,13 @@ def increases(memory: Memory, own: Points, closing: Points, start_ns: int, end_n
 
     usual = _usual_scrape(memory, of, gap_ns)
     near = gap_ns <= (settings.scrape_gap + settings.scrape_slack) * usual[of]  # NaN: no usual scrape, not near
-    covered = np.bincount(of[near], inside[near], len(result)) == end_ns - start_ns
-    part = grown[near] * (inside[near] / np.maximum(gap_ns[near], 1))
-    result[covered] = np.bincount(of[near], part, len(result))[covered]
+    of, inside, is_mean = of[near], inside[near], memory.means[of[near]]
+    covered = np.bincount(of, inside, len(result)) / (end_ns - start_ns)
+    value = np.where(is_mean, value[pair + 1][near], grown[near])
+    part = value * (inside / np.where(is_mean, end_ns - start_ns, np.maximum(gap_ns[near], 1)))
+    enough = covered >= np.where(memory.means, LEAST_COVERED, 1.0)
+    weight = np.where(memory.means, covered, 1.0)
+    result[enough] = np.bincount(of, part, len(result))[enough] / weight[enough]
 
     last = np.flatnonzero(np.append(own.row[1:] != own.row[:-1], True)) if len(own.row) else np.empty(0, np.int64)
     memory.last_ns[own.row[last]] = own.time_ns[last]

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from afoot.catalogue.model import Catalogue, Signal, Source
-from afoot.signals.blocks import GAUGE, Series
+from afoot.signals.blocks import GAUGE, POLL_MEAN, Series
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -81,12 +81,14 @@ def links(
             except ValueError:
                 continue  # not a bucket
         factor = source.scale if side == 0 else 1.0
-        if series.mode != GAUGE:
+        if series.mode == GAUGE:
+            offer = WITHIN[source.within]
+        elif series.mode == POLL_MEAN:
+            offer = MEAN
+        else:
             offer = INCREASE
             if source.how == "rate":
                 factor /= window_s
-        else:
-            offer = WITHIN[source.within]
         found.append(
             Link(entity, source.signal, source.rank, side, term, bound, spelling, series.id, row, offer, factor, source)
         )

@@ -331,6 +331,6 @@ def _of_stats(how: How, stats: Stats) -> float | None:
     """A pre-aggregated point as one value: a rate for stat_sum, a mean else; NaN where it aggregates nothing."""
     if how == "stat_sum":
         return stats.sum / stats.period_s if stats.period_s > 0 else math.nan
-    if how in ("stat_mean", "gauge"):
+    if how in ("stat_mean", "gauge", "poll_mean"):
         return stats.sum / stats.count if stats.count > 0 else math.nan
     return None

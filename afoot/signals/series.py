@@ -8,7 +8,7 @@ import numpy as np
 
 from afoot.catalogue.model import Catalogue, How, Source
 from afoot.signals import blocks
-from afoot.signals.blocks import CUMULATIVE, DELTA, GAUGE, Bools, Ints
+from afoot.signals.blocks import CUMULATIVE, DELTA, GAUGE, POLL_MEAN, Bools, Ints
 from afoot.signals.identity import identity, shard_of
 from afoot.signals.settings import DEFINED_MS
 from afoot.telemetry.rows import Labels, MetricKind, MetricPoint, Points
@@ -187,6 +187,8 @@ def _mode(source: Source, point: MetricPoint) -> int | None:
         return GAUGE if point.stats is not None else None
     if source.how == "gauge":
         return GAUGE
+    if source.how == "poll_mean":
+        return POLL_MEAN
     if point.stats is not None:
         return None
     return DELTA if point.kind == "delta" else CUMULATIVE

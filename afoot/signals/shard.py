@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from afoot.signals import counters
 from afoot.signals.baselines import History
-from afoot.signals.blocks import EVENT, Bools, Floats, Ints, Samples, Series, read_definition
+from afoot.signals.blocks import DERIVED, EVENT, POLL_MEAN, Bools, Floats, Ints, Samples, Series, read_definition
 from afoot.signals.plan import Link, Plan
 from afoot.signals.settings import Settings
 
@@ -67,6 +67,12 @@ class ShardState:
         self.made = Made()
         self._saved = _Saved()
 
+    @property
+    def means(self) -> Bools:
+        """Of each series: whether its values are means since the sample before."""
+        means: Bools = self.mode == POLL_MEAN
+        return means
+
     def add(self, definitions: list[str]) -> None:
         """Series not known yet."""
         made = self.made
@@ -88,7 +94,8 @@ class ShardState:
 
     def sweep(self, start_ms: int, settings: Settings) -> int:
         """Forget what was not seen for long; how many series that were."""
-        keep_ms = np.where(self.mode >= EVENT, settings.family_hold_ms, settings.series_retention_ms)
+        events = (self.mode == EVENT) | (self.mode == DERIVED)
+        keep_ms = np.where(events, settings.family_hold_ms, settings.series_retention_ms)
         keep = np.flatnonzero(self.seen_ms >= start_ms - keep_ms)
         if len(keep) > settings.max_series:
             latest = np.lexsort((self.id[keep], -self.seen_ms[keep]))[: settings.max_series]

@@ -18,6 +18,7 @@ from afoot.signals.blocks import (
     CUMULATIVE,
     DERIVED,
     GAUGE,
+    POLL_MEAN,
     Bools,
     Floats,
     Ints,
@@ -200,11 +201,12 @@ def _offers(
         offers[MEAN, rows.unique] = total / count
         offers[MAX, rows.unique] = np.maximum.reduceat(value, rows.start)
         offers[LAST, rows.unique] = value[rows.start + count - 1]
-    counts = state.mode == CUMULATIVE
+    counts, means = state.mode == CUMULATIVE, state.means
+    spread = counts | means  # over the windows between samples
     closing_rows, _ = _rows_of(made, closing)
-    first = counts[closing_rows.unique]
+    first = spread[closing_rows.unique]
     taken = closing_rows.start[first]
-    own = counts[rows.sample]
+    own = spread[rows.sample]
     increase = counters.increases(
         state,
         counters.Points(rows.sample[own], time_ns[own], value[own]),
@@ -218,8 +220,9 @@ def _offers(
         settings,
     )
     offers[INCREASE, counts] = increase[counts]
-    weighed = np.bincount(state.mode[rows.sample], minlength=DERIVED + 1)
-    books.in_signals = int(weighed[:DERIVED].sum())
+    known = means & ~np.isnan(increase)  # the others stand for their own window, as gauges do
+    offers[MEAN, known] = increase[known]
+    books.in_signals = int(np.count_nonzero(state.mode[rows.sample] != DERIVED))
     books.undefined = undefined
     dropped = np.array([made.rows.get(id_, -1) for id_ in samples.dropped.tolist()], np.int64)
     books.undefined += int(np.count_nonzero(dropped < 0))
@@ -242,7 +245,7 @@ def _expected_now(state: ShardState, seen_before: Ints, start_ms: int, settings:
 
 def _steady(state: ShardState) -> Bools:
     """Series that speak in each window while they live; events and deltas need not."""
-    steady: Bools = (state.mode == GAUGE) | (state.mode == CUMULATIVE)
+    steady: Bools = np.isin(state.mode, (GAUGE, CUMULATIVE, POLL_MEAN))
     return steady
 
 

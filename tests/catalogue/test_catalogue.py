@@ -69,6 +69,12 @@ def test_logs_and_flows_are_signals_too() -> None:
     }  # fmt: skip
 
 
+def test_what_harvest_tells_is_the_mean_since_its_last_poll() -> None:
+    harvest = [name for name in SHIPPED.metrics if re.match(r"(volume|qos)[._]", name)]
+    assert len(harvest) == 26
+    assert {use.source.how for name in harvest for use in SHIPPED.uses(name)} == {"poll_mean"}
+
+
 def test_what_nobody_asks_for_is_used_by_nobody() -> None:
     assert SHIPPED.uses("go_gc_duration_seconds") == ()
 
@@ -176,10 +182,10 @@ GOOD = "component: storage, entity: [volume], metrics: [m], how: gauge"
          "signals.s.sources.f.entity: [vm] differs from [volume] of signals.write_ops.sources.harvest, which reads "
          "'volume_write_ops' too"),
         (SOURCE % "component: storage, entity: [volume], metrics: [volume_write_ops], how: rate",
-         "f.how: counter differs from gauge"),
+         "f.how: counter differs from poll_mean"),
         ("signals: {write_ops: {unit: By}}",
          "signals.write_ops.unit: 'By' differs from '{op}/s', which is known already"),
-        ("signals: {write_ops: {sources: {harvest: {how: rate}}}}", "harvest.how: 'rate' differs from 'gauge'"),
+        ("signals: {write_ops: {sources: {harvest: {how: rate}}}}", "harvest.how: 'rate' differs from 'poll_mean'"),
         ("signals: {write_ops: {sources: {a: {before: harvst, metrics: [m]}}}}",
          "before: found 'harvst'; the nearest is"),
         ("signals: {total_ops: {sources: {ebs: {metrics: [m]}}}}", "source 'ebs' has no 'metrics' to add to"),

@@ -60,10 +60,11 @@ def test_a_window_holds_its_start_and_not_its_end(seconds: list[float], expected
 
 
 def test_a_gauge_is_the_mean_over_time_in_si_units() -> None:
-    rows = [point("volume_avg_latency", HARVEST, s, 1000 + s) for s in (0, 20, 40)]
-    found = signal(Run().windows([0], rows)[0], VOLUME, "latency")
+    metric = "flink_taskmanager_job_task_operator_currentEmitEventTimeLag"
+    rows = [point(metric, {"job_name": "enricher"}, s, 1000 + s) for s in (0, 20, 40)]
+    found = signal(Run().windows([0], rows)[0], "job:enricher", "write_lag")
     assert found is not None
-    assert (found["value"], found["unit"]) == (0.00102, "s")
+    assert (found["value"], found["unit"]) == (1.02, "s")
 
 
 @pytest.mark.parametrize(
@@ -319,7 +320,7 @@ def test_deltas_and_logs_need_not_come_in_each_window() -> None:
 
 
 def test_two_families_of_one_entity_are_never_added_up() -> None:
-    harvest = [point("volume_write_ops", HARVEST, 60 * w + 5, 100) for w in (0, 2, 3)]
+    harvest = [point("volume_write_ops", HARVEST, 60 * w + 5, 100) for w in (0, 3, 4)]
     graph = inventory()
     row = {"id": VOLUME, "type": "volume", "attributes": {"match": [HARVEST, {"VolumeId": "vol-1"}]}}
     graph.apply(InventoryChange("entity", "upsert", (VOLUME,), row, T0, True))
@@ -393,6 +394,9 @@ def world(seed: int) -> list[list[Any]]:
             if rows and rng.random() < 0.1:
                 rows.append(rows[-1]._replace(value=rng.random()))
             rows.append(point("container_memory_working_set_bytes", labels, 10 * step, rng.random() * 1e9, "gauge"))
+            if step % 6 == 0 and step >= 0 and rng.random() > 0.1:  # polls either side of a minute's edge
+                volume = {"svm": "svm1", "volume": f"v{entity}"}
+                rows.append(point("volume_total_ops", volume, 10 * step + rng.gauss(0, 0.3), 100 * rng.random()))
     rng.shuffle(rows)
     found = [rows[i : i + 20] for i in range(0, len(rows), 20)]
     found.append([LogRecord(T0 * 1_000_000 + i * S, "error", f"m{i}", Labels.of(labels)) for i in range(100)])
