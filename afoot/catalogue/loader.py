@@ -17,7 +17,7 @@ from afoot.catalogue.model import Catalogue, FlowCount, LogPattern, Signal, Sour
 from afoot.errors import UsageError
 
 FILE_KEYS = ("version", "signals")
-SIGNAL_KEYS = ("about", "unit", "role", "floor", "sources")
+SIGNAL_KEYS = ("about", "unit", "role", "floor", "strays", "sources")
 SOURCE_KEYS = (
     "component", "entity", "unit", "metrics", "sum_of", "over", "where", "how", "within", "across", "scale",
     "quantile", "least", "identity", "log", "flow", "before",
@@ -145,11 +145,12 @@ def _signal(name: str, entry: Mapping[str, Any], origin: Mapping[tuple[str, str]
     role = place.at("role").choice(entry.get("role", "chain"), model.ROLES)
     floor = place.at("floor").number(entry.get("floor", 1e-9), lambda x: x > 0, "a number above 0, in the unit")
     about = place.at("about").text(entry.get("about", name))
+    strays = place.at("strays").choice(entry.get("strays", "both"), model.STRAYS)
     sources = []
     for rank, (family, source) in enumerate(entry["sources"].items()):
         here = _Place(origin[name, family]).at("signals").at(name).at("sources").at(family)
         sources.append(_source(here, name, family, rank, unit, source))
-    return Signal(name, about, unit, role, floor, tuple(sources))
+    return Signal(name, about, unit, role, floor, tuple(sources), strays)
 
 
 def _source(place: _Place, signal: str, family: str, rank: int, unit: str, entry: Mapping[str, Any]) -> Source:

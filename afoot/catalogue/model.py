@@ -13,6 +13,7 @@ ENTITY_TYPES = (
 COMPONENTS = ("router", "ingestion", "broker", "processor", "storage", "compute", "network", "service")
 ROLES = ("chain", "lag", "latency", "io", "flow")
 HOWS = ("gauge", "poll_mean", "rate", "increase", "stat_sum", "stat_mean", "quantile")
+STRAYS = ("both", "up")
 ACROSS = ("sum", "max", "mean")
 WITHIN = ("mean", "max", "last")
 
@@ -71,7 +72,10 @@ class Source(NamedTuple):
 
 
 class Signal(NamedTuple):
-    """A quantity of an entity, once a window; `floor` is the least spread that its scores are measured by."""
+    """A quantity of an entity, once a window; `floor` is the least spread that its scores are measured by.
+
+    One that strays up alone, as lag does, is at rest where it is low, however much of the time it is not.
+    """
 
     name: str
     about: str
@@ -79,6 +83,7 @@ class Signal(NamedTuple):
     role: Role
     floor: float
     sources: tuple[Source, ...]
+    strays: Literal["both", "up"] = "both"
 
 
 class Use(NamedTuple):

@@ -14,8 +14,16 @@ HOUR_MS = 3_600_000
 HOURS = 24
 NEIGHBOURS = 2  # hours on either side that speak for an hour of the day
 MAD_TO_SIGMA = 1.4826  # of a normal distribution
+# What strays up alone may have been up for most of its windows, and its median is no level then. It is so if it is this
+# many times what a sixth of the windows do not exceed, and this many spreads above that. The median of noise hardly
+# ever is: of 60 uniform, exponential or lognormal values in about 1 of 100 cases at most, of 120 in 1 of 1,000.
+LOW_PART = 6
+RAISED_RATIO = 3
+RAISED_SCORE = 10
 
+Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 Compact = NDArray[np.float32]
 
 
@@ -36,6 +44,7 @@ class History:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.up: Bools = np.empty(0, np.bool_)  # of each row: whether it strays up alone
         self.windows: Compact = np.full((0, settings.history_windows), np.nan, np.float32)
         self.hours: Compact | None = None  # (row, hour of the day, day modulo season_days): median of the hour
         self.days = np.full((HOURS, settings.season_days), -(1 << 40), np.int64)  # which day that is, since the epoch
@@ -60,7 +69,7 @@ class History:
         """A history from its parts: `columns` of windows by number, `hours`; rows that they lack have no history."""
         history = cls(settings)
         history.number, history.days = number, days
-        history.windows = _grown(history.windows, rows)
+        history.grow(rows)
         for of, values in columns:
             if of > number - settings.history_windows:
                 history.windows[: len(values), of % settings.history_windows] = values
@@ -78,6 +87,7 @@ class History:
 
     def grow(self, rows: int) -> None:
         """Make room for `rows` rows in all; new ones have no history."""
+        self.up = np.append(self.up, np.zeros(rows - len(self.up), np.bool_))
         self.windows = _grown(self.windows, rows)
         if self.hours is not None:
             self.hours = _grown(self.hours, rows)
@@ -85,6 +95,7 @@ class History:
 
     def keep(self, rows: NDArray[np.int64]) -> None:
         """Forget all rows but these, which are numbered anew in the order given."""
+        self.up = self.up[rows]
         self.windows = self.windows[rows]
         if self.hours is not None:
             self.hours = self.hours[rows]
@@ -105,18 +116,18 @@ class History:
         self.number = number
 
     def _fold(self, hour: int) -> None:
-        """Remember the median of an hour that is over, of rows that have half of its windows or more."""
+        """Remember the level of an hour that is over, of rows that have half of its windows or more."""
         assert self.number is not None
         first = hour * HOUR_MS // self.settings.window_ms
         last = (hour + 1) * HOUR_MS // self.settings.window_ms
         held = range(max(first, self.number - self.settings.history_windows + 1), min(last, self.number + 1))
         columns = [number % self.settings.history_windows for number in held]
-        median, count = medians(self.windows[:, columns])
-        median[2 * count < min(last - first, self.settings.history_windows)] = np.nan
+        level, _, count = levels(self.windows[:, columns], self.up)
+        level[2 * count < min(last - first, self.settings.history_windows)] = np.nan
         if self.hours is None:
             self.hours = np.full((len(self.windows), HOURS, self.settings.season_days), np.nan, np.float32)
         day, hour_of_day = divmod(hour, HOURS)
-        self.hours[:, hour_of_day, day % self.settings.season_days] = median
+        self.hours[:, hour_of_day, day % self.settings.season_days] = level
         self.days[hour_of_day, day % self.settings.season_days] = day
         self.folded = hour
 
@@ -149,23 +160,22 @@ class History:
     ) -> Expected:
         """What the windows before this one lead to expect of `rows`, and the spread that scores are measured by.
 
-        Level: the median of the history. Season: as `season`, once it has days enough. Where both speak, the nearer
-        to the value holds: it is unusual only if it is by both. Spread: 1.4826 MAD about the level, at least `floor`
-        and at least relative_floor of what is expected. Rows that are `ends` are of what is only there while it runs:
-        in windows of which any row has a value, theirs was 0 where it is missing.
+        Level: as `levels` says of the history. Season: as `season`, once it has days enough. Where both speak, the
+        nearer to the value holds: it is unusual only if it is by both. Spread: 1.4826 times the distance of `levels`,
+        at least `floor` and at least relative_floor of what is expected. Rows that are `ends` are of what is only there
+        while it runs: in windows of which any row has a value, theirs was 0 where it is missing.
         """
         past = self.windows[rows]
         if ends is not None and ends.any():
             spoken = ~np.isnan(self.windows).all(axis=0)
             past = np.where(ends[:, None] & spoken & np.isnan(past), np.float32(0), past)
-        level, count = medians(past)
-        mad, _ = medians(np.abs(past - level[:, None]))
+        level, away, count = levels(past, self.up[rows], floor)
         expected = level.astype(np.float64)
         expected[count < self.settings.min_history] = np.nan
         season = self.season()[rows].astype(np.float64)
         nearer = np.abs(values - season) < np.abs(values - expected)
         expected = np.where(nearer, season, expected)
-        spread = np.maximum(MAD_TO_SIGMA * mad.astype(np.float64), floor)
+        spread = np.maximum(MAD_TO_SIGMA * away.astype(np.float64), floor)
         spread = np.maximum(spread, self.settings.relative_floor * np.abs(expected))
         return Expected(expected, np.where(np.isnan(expected), np.nan, spread), count)
 
@@ -176,12 +186,37 @@ class History:
             self.windows[:, self.number % self.settings.history_windows] = values
 
 
-def medians(values: Compact) -> tuple[Compact, NDArray[np.int64]]:
-    """Median of each row's values and their count, NaN left out; NaN where there are none."""
+def levels(values: Compact, up: Bools, floor: Floats | float = 0.0) -> tuple[Compact, Compact, Ints]:
+    """The level of each row's values, how far they usually are from it, and their count; NaN left out.
+
+    The median and the median distance. Of rows that stray `up` alone and have half of their windows, they are what a
+    sixth of the windows do not exceed, and of the distances a sixth, where the median is raised over that.
+    """
     ordered = np.sort(values, axis=1)  # NaN last
+    level, count = _medians(ordered)
+    away, _ = medians(np.abs(values - level[:, None]))
+    place = np.maximum(count - 1, 0) // LOW_PART
+    low = ordered[np.arange(len(ordered)), place]
+    raised = np.flatnonzero(up & (level > RAISED_RATIO * low) & (2 * count >= values.shape[1]))
+    if len(raised):
+        low = low[raised]
+        stray = np.sort(np.abs(ordered[raised] - low[:, None]), axis=1)[np.arange(len(raised)), place[raised]]
+        spread = np.maximum(MAD_TO_SIGMA * stray, np.broadcast_to(floor, len(values))[raised])
+        far = level[raised] - low > RAISED_SCORE * spread
+        level[raised[far]], away[raised[far]] = low[far], stray[far]
+    return level, away, count
+
+
+def medians(values: Compact) -> tuple[Compact, Ints]:
+    """Median of each row's values and their count, NaN left out; NaN where there are none."""
+    return _medians(np.sort(values, axis=1))  # NaN last
+
+
+def _medians(ordered: Compact) -> tuple[Compact, Ints]:
     count = np.count_nonzero(~np.isnan(ordered), axis=1)
     rows = np.arange(len(ordered))
-    low, high = ordered[rows, np.maximum(count - 1, 0) // 2], ordered[rows, np.minimum(count // 2, values.shape[1] - 1)]
+    low = ordered[rows, np.maximum(count - 1, 0) // 2]
+    high = ordered[rows, np.minimum(count // 2, ordered.shape[1] - 1)]
     return (low + (high - low) / 2).astype(np.float32), count
 
 

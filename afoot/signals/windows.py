@@ -110,6 +110,8 @@ def evaluate(
     closing = _once(unpack(next_bodies))
     if state.history is None:
         state.history = History(settings)
+    if made.plan is None:
+        state.history.up = _straying_up(state, catalogue)
     state.history.advance(window_start_ms)
     _define(state, made, samples, closing)
     books = Books()
@@ -288,6 +290,7 @@ def _make_plan(
         state.keys.append(key)
     state.key_seen_ms = np.append(state.key_seen_ms, np.full(len(new), at_ms))
     state.history.grow(len(state.keys))
+    state.history.up = _straying_up(state, catalogue)
     made.key_of = np.array([made.keys[entity, signal.name] for entity, signal in plan.signals], np.int64)
     made.floor = np.array([signal.floor for _, signal in plan.signals], np.float64)
     # Between its runs a cronjob of Kubernetes has no pod: it does nothing then, and nobody could measure it.
@@ -297,6 +300,12 @@ def _make_plan(
     for heard in made.heard:
         for _, _, _, rows in heard.places:
             made.is_heard[rows] = True
+
+
+def _straying_up(state: ShardState, catalogue: Catalogue) -> Bools:
+    """Of each entity-signal: whether it strays up alone. A signal that the catalogue no longer has does not."""
+    up = {name for name, signal in catalogue.signals.items() if signal.strays == "up"}
+    return np.array([signal in up for _, signal in state.keys], np.bool_)
 
 
 def _heard(plan: Plan, graph: Inventory, settings: Settings, at_ms: int) -> Iterator[Heard]:

@@ -9,6 +9,7 @@ import pytest
 
 from afoot.catalogue import Catalogue, load_catalogue
 from afoot.errors import UsageError
+from afoot.verdicts.rules import shipped_rules
 
 SHIPPED = load_catalogue()
 
@@ -73,6 +74,14 @@ def test_what_harvest_tells_is_the_mean_since_its_last_poll() -> None:
     harvest = [name for name in SHIPPED.metrics if re.match(r"(volume|qos)[._]", name)]
     assert len(harvest) == 26
     assert {use.source.how for name in harvest for use in SHIPPED.uses(name)} == {"poll_mean"}
+
+
+def test_what_victims_suffer_by_and_volumes_are_pressed_by_strays_up() -> None:
+    up = {name for name, signal in SHIPPED.signals.items() if signal.strays == "up"}
+    assert up >= {name for name, signal in SHIPPED.signals.items() if signal.role in ("lag", "latency")}
+    rules = shipped_rules()
+    assert up >= {*rules.effect, *rules.strain}
+    assert not up & {"write_ops", "bytes_in", "records_out", "ready_members"}
 
 
 def test_what_nobody_asks_for_is_used_by_nobody() -> None:
@@ -150,6 +159,8 @@ GOOD = "component: storage, entity: [volume], metrics: [m], how: gauge"
         ("signals: {s: {unit: '1', unit: '2'}}", "key 'unit' twice"),
         ("signals: {s: {unit: '1', role: lags, sources: {f: {}}}}",
          "signals.s.role: found 'lags'; the nearest is 'lag'"),
+        ("signals: {s: {unit: '1', strays: down, sources: {f: {}}}}",
+         "signals.s.strays: found 'down'; allowed are both, up"),
         ("signals: {s: {unit: '1', floor: 0, sources: {f: {}}}}",
          "signals.s.floor: found 0; allowed is a number above 0"),
         (SOURCE % "metrcs: [m]", "signals.s.sources.f: unknown key 'metrcs'; the nearest is 'metrics'; allowed are"),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from afoot.errors import UsageError
 from afoot.signals import Settings
-from afoot.signals.baselines import Expected, History, medians
+from afoot.signals.baselines import Expected, History, levels, medians
 
 MINUTE = 60_000
 DAY = 24 * 60
@@ -21,9 +21,10 @@ NONE = math.nan
 class One:
     """The history of one row, window by window."""
 
-    def __init__(self, settings: Settings | None = None, floor: float = 0.1) -> None:
+    def __init__(self, settings: Settings | None = None, floor: float = 0.1, up: bool = False) -> None:
         self.history = History(settings or Settings())
         self.history.grow(1)
+        self.history.up[:] = up
         self.floor = np.array([floor])
 
     def window(self, number: int, value: float) -> Expected:
@@ -69,6 +70,74 @@ def test_a_bump_in_each_hour_never_becomes_what_is_expected(minutes: int) -> Non
         if number >= 60:
             assert expected.value[0] == pytest.approx(2.1, abs=0.11)
             assert expected.spread[0] < 1
+
+
+def raised(number: int, minutes: int) -> bool:
+    """Whether a window is in a run of so many minutes in each hour."""
+    return number % 60 >= 60 - minutes
+
+
+@pytest.mark.parametrize("minutes", [25, 35, 48])
+def test_what_strays_up_for_most_of_each_hour_is_not_expected(minutes: int) -> None:
+    one, other = One(up=True), One()
+    for number in range(6 * 60):
+        value = 100.0 if raised(number, minutes) else 2.0 + 0.1 * (number % 3)
+        expected, held = one.window(number, value), other.window(number, value)
+        if number >= 60:
+            assert expected.value[0] == pytest.approx(2.1, abs=0.11)
+            assert expected.spread[0] < 1
+        if number >= 120 and minutes > 30:
+            assert held.value[0] == 100.0  # of what strays both ways, that is the level
+
+
+def test_hours_are_remembered_without_what_strayed_up() -> None:
+    one = One(up=True)
+    for number in range(3 * DAY):
+        expected = one.window(number, 100.0 if raised(number, 40) else 2.0)
+        assert number < 60 or expected.value[0] == 2.0
+    assert one.history.season()[0] == 2.0
+
+
+def test_a_lasting_step_up_becomes_the_new_normal_in_a_hundred_minutes() -> None:
+    one = One(up=True)
+    for number in range(120):
+        one.window(number, 10.0)
+    found = [one.window(120 + i, 40.0).value[0] for i in range(105)]
+    assert found[95] == 10.0
+    assert found[-1] == 40.0
+
+
+def test_a_fall_is_expected_as_soon_as_of_any_other_signal() -> None:
+    one, other = One(up=True), One()
+    for number in range(240):
+        value = 40.0 if number < 120 else 10.0
+        found, held = one.window(number, value).value[0], other.window(number, value).value[0]
+        assert found <= held or math.isnan(found)
+
+
+def test_a_few_windows_say_nothing_of_most_of_the_time() -> None:
+    one = One(up=True)
+    for number in range(59):
+        one.window(number, 100.0 if number >= 20 else 2.0)
+    assert one.window(59, 100.0).value[0] == 100.0
+    assert one.window(60, 100.0).value[0] == 2.0
+
+
+NOISE = {
+    "normal": lambda rng, shape: rng.normal(5, 1, shape),
+    "uniform": lambda rng, shape: rng.uniform(0, 10, shape),
+    "exponential": lambda rng, shape: rng.exponential(5, shape),
+    "lognormal": lambda rng, shape: np.exp(rng.normal(0, 1, shape)),
+    "a sawtooth": lambda rng, shape: np.linspace(0, 7, shape[1]) % 1 + 0.05 * rng.random(shape),
+}
+
+
+@pytest.mark.parametrize("noise", NOISE)
+@pytest.mark.parametrize(("windows", "few"), [(60, 0.015), (120, 0.001)])
+def test_of_noise_the_median_is_expected_whichever_way_it_strays(noise: str, windows: int, few: float) -> None:
+    values = NOISE[noise](np.random.default_rng(1), (2000, windows)).astype(np.float32)
+    both, up = levels(values, np.zeros(2000, np.bool_)), levels(values, np.ones(2000, np.bool_))
+    assert np.mean(both[0] != up[0]) <= few
 
 
 def test_a_lasting_step_becomes_the_new_normal_in_an_hour_or_so() -> None:

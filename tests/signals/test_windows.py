@@ -699,6 +699,18 @@ def test_a_victim_suffers_by_the_effect_settings(usual: float, now: float, affec
     assert json.loads(placed[10][0].payload)["affected"] is affected
 
 
+def test_a_victim_suffers_in_each_run_of_a_job_that_takes_most_of_each_hour() -> None:
+    minutes = range(4 * 60)
+    late = [minute % 60 >= 15 for minute in minutes]
+    bodies = by_window(message([lag(60 * m + 5, 300 if late[m] else 2) for m in minutes]))
+    run = Run(Settings())
+    for minute in minutes:
+        if minute in (150, 180):
+            run.restart()
+        affected = json.loads(run.window(minute, bodies)[0].payload)["affected"]
+        assert minute < 60 or affected is late[minute]
+
+
 def test_a_consumer_group_of_a_job_suffers_by_them_too() -> None:
     """It may be all that is heard of how late the job is."""
 
