@@ -233,6 +233,9 @@ def _volume(scene: Scene, storage: Storage) -> list[Statement]:
     elif storage.heard < rules.heard.to_clear:
         ruling = "unknown"
         reason = f"unknown: no storage data in {silent} of {sums.windows} windows"
+    elif storage.slow and not verdict.culprit:
+        ruling = "unknown"
+        reason = "slow, though none of its other tenants does more than is expected"
     elif not pressed:
         ruling = "cleared"
         reason = "not pressed by others" if shares is None else "loaded by others, and it has room"
@@ -320,6 +323,10 @@ def _tenant(
     if up and not verdict.culprit and (storage.heard < rules.heard.to_clear or (shares and shares.pressed)):
         reason = f"at its highest {measured(loudest)}: up, and no rule ties it to this effect"
         return Statement(entity, component, "unknown", reason, loudest, loudest.signal, loudest.unit)
+    if storage.slow and not verdict.culprit:
+        # What is expected of it may be what makes the volume slow: it may do much for most of the time.
+        reason = f"at its highest {measured(loudest)}: no more than usual, on a volume that is slow"
+        return Statement(entity, component, "unknown", reason, loudest, loudest.signal, loudest.unit)
     reason = f"at its highest {measured(loudest)}: no part of an excess"
     counted = 0.0 if storage.shares is not None and storage.shares is verdict.shares else None
     return Statement(entity, component, "cleared", reason, loudest, loudest.signal, loudest.unit, counted)
@@ -340,6 +347,8 @@ def _on_share(scene: Scene, storage: Storage, share: Share, mean: Reading) -> tu
         return "contributor", f"{took} of others than the victim, on a volume that is pressed"
     if storage.shares is None:
         return "unknown", f"{took} that tenants show, and of the volume there is no data"
+    if storage.slow and not verdict.culprit:
+        return "unknown", f"{took}, and the volume was slow in other windows"
     if not storage.shares.pressed:
         return "cleared", f"{took}, and the volume has room"
     if verdict.culprit:

@@ -264,7 +264,8 @@ class Pressure:
 
     windows: int = 0  # from the one before the onset on
     heard: int = 0  # of them, windows in which the volume was heard
-    strained: int = 0  # of them, windows in which its latency or queue was heard
+    strained: int = 0  # of them, windows in which its latency or queue was heard ...
+    pressed: int = 0  # ... and up
     measures: dict[str, Excess] = field(default_factory=_by_measure)
     dark: dict[str, Excess] = field(default_factory=_by_measure)  # tenants' excess while the volume was silent
     calm: dict[str, Tally] = field(default_factory=dict)  # the volume's own signals, over all windows
@@ -276,6 +277,7 @@ class Pressure:
         self.windows += other.windows
         self.heard += other.heard
         self.strained += other.strained
+        self.pressed += other.pressed
         for name in MEASURES:
             self.measures[name].add(other.measures[name])
             self.dark[name].add(other.dark[name])
@@ -305,7 +307,8 @@ def merged(one: Tally, other: Tally) -> Tally:
 
 def pressure(window: VolumeWindow, victim: str, counts: bool, rules: Rules) -> Pressure:
     """One window as sums; `counts`: it is one of those in which the volume must have been heard."""
-    sums = Pressure(int(counts), int(counts and window.heard), int(counts and window.pressed is not None))
+    strained, pressed = counts and window.pressed is not None, counts and bool(window.pressed)
+    sums = Pressure(int(counts), int(counts and window.heard), int(strained), int(pressed))
     if not window.heard:
         sums.dark = {measure: _dark(window, victim, measure, rules) for measure in MEASURES}
         return sums

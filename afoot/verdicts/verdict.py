@@ -26,6 +26,12 @@ class Storage(NamedTuple):
         """In which part of the windows the volume was heard."""
         return self.pressure.heard / self.pressure.windows if self.pressure.windows else 0.0
 
+    @property
+    def slow(self) -> bool:
+        """Whether it was pressed for most of the time though none but the victim did more than is expected."""
+        excess = self.shares is not None and self.shares.pressed > 0
+        return not excess and 2 * self.pressure.pressed > self.pressure.strained
+
 
 class Verdict(NamedTuple):
     """What is found: the rule, who is named, through what, and on which facts."""
@@ -239,6 +245,8 @@ def _why(main: Storage | None, facts: Mapping[str, float | None], rules: Rules) 
     if heard is not None and heard < rules.heard.to_clear and (shares is None or not shares.pressed):
         silent = main.pressure.windows - main.pressure.heard
         return f"unknown: no storage data in {silent} of {main.pressure.windows} windows"
+    if main.slow:
+        return f"{main.volume} is slow, though none of its other tenants does more than is expected"
     if shares is None or not shares.pressed:
         return "its storage has room, its input is as usual, and its members were ready"
     if shares.foreign_part < 0.5:

@@ -276,6 +276,32 @@ def test_n4_a_busy_vm_elsewhere_is_never_named() -> None:
     assert world.verdicts(unexplained)[VOLUME] == world.verdicts(unexplained)[BACKUP] == "cleared"
 
 
+def test_a_volume_that_is_slow_at_its_usual_load_has_no_room_and_its_tenants_are_not_cleared() -> None:
+    """A culprit that is busy for most of the time is expected to be: all that is known is that the volume is slow."""
+    world = World()
+    world.until(1)
+    world.minutes(8, LATE, {VOLUME: {"latency": 0.02}})
+    world.until(1, 20)
+    found = world.only("unexplained")
+    assert f"{VOLUME} is slow, though none of its other tenants does more than is expected" in found.summary
+    rows = world.heard(found)
+    assert world.verdicts(found)[VOLUME] == world.verdicts(found)[BACKUP] == "unknown"
+    assert "no more than usual, on a volume that is slow" in rows[BACKUP, "write_ops"].reason
+    assert "slow, though none of its other tenants" in rows[VOLUME, "latency"].reason
+    assert world.verdicts(found)[POD] == world.verdicts(found)[INGRESS] == "cleared"
+
+
+def test_a_volume_that_was_slow_for_a_part_of_an_effect_has_room() -> None:
+    world = World()
+    world.until(1)
+    world.minutes(3, LATE, {VOLUME: {"latency": 0.02}})
+    world.minutes(5, LATE)
+    world.until(1, 20)
+    found = world.only("unexplained")
+    assert "its storage has room" in found.summary
+    assert world.verdicts(found)[VOLUME] == world.verdicts(found)[BACKUP] == "cleared"
+
+
 TWO = {
     BACKUP: {"write_ops": 1_000},
     REPORT: {"write_ops": 520},
