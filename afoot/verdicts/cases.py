@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import pickle
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import orjson
+import zstandard
 
+from afoot.errors import AfootError
 from afoot.verdicts.bursts import BurstTrack
 from afoot.verdicts.episodes import VictimTrack, VolumeTrack
 from afoot.verdicts.records import Evidence, Finding, State
@@ -18,6 +21,9 @@ from afoot.verdicts.rules import Rules
 
 UNEXPLAINED, EXPECTED, OVERDUE = "unexplained", "expected_job", "overdue_job"
 SEVERITIES = ("info", "warning", "critical")
+# Of a packed book. Fields are pickled by their places, so a class in it that gets or loses one needs another version:
+# what is there would be taken for something else without a word.
+VERSION = 2
 MOST_SUSPECTS = 50  # in an alert; the lake has all of them
 RANKS = {"culprit": 0, "contributor": 1, "victim": 2, "unknown": 3, "cleared": 4}
 
@@ -96,7 +102,7 @@ class Case:
 
 @dataclass(slots=True)
 class CaseBook:
-    """All that verdicts remember. Plain data, to be pickled.
+    """All that verdicts remember: plain data, kept in state as `packed` has it.
 
     Bounds: of a victim or volume `time.before` windows (unusual ones only) and a running effect; 200 effects, 200 runs
     of a case, 200 bursts of a tenant on a volume, 64 spans of data each; at most MOST_CLOSED closed cases and
@@ -113,6 +119,21 @@ class CaseBook:
     cases: dict[str, Case] = field(default_factory=dict)
     wanted: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)  # scope: asked up to, wanted up to
     end_ms: int = 0  # of the last window
+
+    def packed(self) -> bytes:
+        """The book as it is now, in a third of what it is pickled."""
+        return _mark() + zstandard.compress(pickle.dumps(self), 1)
+
+    @classmethod
+    def unpacked(cls, packed: bytes) -> CaseBook:
+        """The book that was packed. AfootError if that was another version's."""
+        if not packed.startswith(_mark()):
+            raise AfootError(
+                f"the cases in this job's state are another version's; this one reads version {VERSION}: "
+                "start with --fresh, cases that go on are found again"
+            )
+        book: CaseBook = pickle.loads(zstandard.decompress(packed.removeprefix(_mark())))
+        return book
 
     def case(self, identity: Identity, first_ms: int) -> Case:
         """The case of that identity, a new one if it is not known."""
@@ -141,6 +162,10 @@ class CaseBook:
             oldest = sorted((track.bursts[-1].end_ms, pair) for pair, track in self.bursts.items())
             for _, pair in oldest[: len(self.bursts) - self.MOST_TRACKS]:
                 del self.bursts[pair]
+
+
+def _mark() -> bytes:
+    return b"cases %d\n" % VERSION
 
 
 def most_suspect(evidence: list[Evidence]) -> tuple[list[Evidence], int]:

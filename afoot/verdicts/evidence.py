@@ -12,7 +12,7 @@ from afoot.verdicts.records import Evidence, Ruling, percent, quantity, rounded
 from afoot.verdicts.rules import MINUTE_MS, Hearing, Rules
 from afoot.verdicts.shares import UNITS, Share, Shares, unit_of
 from afoot.verdicts.tally import Tally, is_up, listed
-from afoot.verdicts.verdict import Storage, Verdict
+from afoot.verdicts.verdict import SLOW, Storage, Verdict
 
 ALWAYS_HEARD = ("ingress", "ingestion/deployment", "topic", "broker")  # silent ones of these are unknown, not left out
 
@@ -235,7 +235,7 @@ def _volume(scene: Scene, storage: Storage) -> list[Statement]:
         reason = f"unknown: no storage data in {silent} of {sums.windows} windows"
     elif storage.slow and not verdict.culprit:
         ruling = "unknown"
-        reason = "slow, though none of its other tenants does more than is expected"
+        reason = SLOW
     elif not pressed:
         ruling = "cleared"
         reason = "not pressed by others" if shares is None else "loaded by others, and it has room"

@@ -12,6 +12,8 @@ from afoot.verdicts.episodes import Cause, Episode
 from afoot.verdicts.rules import MINUTE_MS, Rule, Rules
 from afoot.verdicts.shares import Pressure, Share, Shares, divide, divide_dark
 
+SLOW = "slow, and none of its other tenants was heard to do more than is expected then"
+
 
 class Storage(NamedTuple):
     """A volume of the victim's as an effect saw it."""
@@ -28,7 +30,7 @@ class Storage(NamedTuple):
 
     @property
     def slow(self) -> bool:
-        """Whether it was pressed for most of the time though none but the victim did more than is expected."""
+        """Whether it was pressed for most of the time, and never while another than the victim did more than usual."""
         excess = self.shares is not None and self.shares.pressed > 0
         return not excess and 2 * self.pressure.pressed > self.pressure.strained
 
@@ -246,7 +248,7 @@ def _why(main: Storage | None, facts: Mapping[str, float | None], rules: Rules) 
         silent = main.pressure.windows - main.pressure.heard
         return f"unknown: no storage data in {silent} of {main.pressure.windows} windows"
     if main.slow:
-        return f"{main.volume} is slow, though none of its other tenants does more than is expected"
+        return f"{main.volume} is {SLOW}"
     if shares is None or not shares.pressed:
         return "its storage has room, its input is as usual, and its members were ready"
     if shares.foreign_part < 0.5:

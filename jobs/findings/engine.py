@@ -74,7 +74,7 @@ COMPILER = " ".join(
 # A short run ends before that compiler has paid back its own time, which measured a third of all CPU.
 BRIEF = "-XX:TieredStopAtLevel=1"
 # Of Python workers. What batches of megabytes leave behind is used again: had the system it back each time, new pages
-# would cost more than what is written to them (1.4 million page faults a worker in 9.6 million points, and 80,000 now).
+# would cost more than what is written to them (4.7 million page faults in 9.6 million points, and 0.3 million now).
 # Left to itself, glibc's allocator keeps as much for each thread, and there are many.
 ALLOCATOR = {
     "MALLOC_ARENA_MAX": "2",

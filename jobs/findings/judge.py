@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -41,12 +40,11 @@ NAMES = tuple(JUDGED)
 class _Kept:
     """A book of cases on its way to state: packed when the engine takes it, which it does once for many windows."""
 
-    def __init__(self, book: CaseBook, pack: zstandard.ZstdCompressor) -> None:
+    def __init__(self, book: CaseBook) -> None:
         self.book = book
-        self.pack = pack
 
     def __reduce__(self) -> tuple[type[bytes], tuple[bytes]]:
-        return bytes, (self.pack.compress(pickle.dumps(self.book)),)
+        return bytes, (self.book.packed(),)
 
 
 class Judge(KeyedBroadcastProcessFunction):  # type: ignore[misc]
@@ -85,7 +83,7 @@ class Judge(KeyedBroadcastProcessFunction):  # type: ignore[misc]
         end_ms = timestamp + 1 - self.size_ms
         window = Window.from_json(end_ms - self.size_ms, end_ms, self.unpack.decompress(heard))
         out = step(book, window, self.inventory.graph(ctx.get_broadcast_state(CHANGES)), self.rules)
-        self.cases.update(_Kept(book, self.pack))
+        self.cases.update(_Kept(book))
         for finding in out.findings:
             yield _row("finding", finding.component, finding._asdict())
         for evidence in out.evidence:
@@ -103,7 +101,7 @@ class Judge(KeyedBroadcastProcessFunction):  # type: ignore[misc]
     def _book(self) -> CaseBook:
         if self.book is None:
             packed = self.cases.value()
-            self.book = CaseBook() if packed is None else pickle.loads(self.unpack.decompress(packed))
+            self.book = CaseBook() if packed is None else CaseBook.unpacked(packed)
         return self.book
 
 

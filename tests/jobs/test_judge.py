@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
-
 import cloudpickle
-import zstandard
 
 from afoot.verdicts.cases import CaseBook
 from jobs.findings.judge import _Kept
@@ -13,8 +10,8 @@ from jobs.findings.judge import _Kept
 
 def test_a_book_is_kept_as_bytes_and_as_it_is_when_the_engine_takes_it() -> None:
     book = CaseBook()
-    kept = _Kept(book, zstandard.ZstdCompressor())
+    kept = _Kept(book)
     book.end_ms = 60_000  # the next window of the same bundle
     taken = cloudpickle.loads(cloudpickle.dumps(kept))
     assert type(taken) is bytes
-    assert pickle.loads(zstandard.ZstdDecompressor().decompress(taken)) == book
+    assert CaseBook.unpacked(taken) == book

@@ -283,11 +283,13 @@ def test_a_volume_that_is_slow_at_its_usual_load_has_no_room_and_its_tenants_are
     world.minutes(8, LATE, {VOLUME: {"latency": 0.02}})
     world.until(1, 20)
     found = world.only("unexplained")
-    assert f"{VOLUME} is slow, though none of its other tenants does more than is expected" in found.summary
+    assert (
+        f"{VOLUME} is slow, and none of its other tenants was heard to do more than is expected then" in found.summary
+    )
     rows = world.heard(found)
     assert world.verdicts(found)[VOLUME] == world.verdicts(found)[BACKUP] == "unknown"
     assert "no more than usual, on a volume that is slow" in rows[BACKUP, "write_ops"].reason
-    assert "slow, though none of its other tenants" in rows[VOLUME, "latency"].reason
+    assert "slow, and none of its other tenants" in rows[VOLUME, "latency"].reason
     assert world.verdicts(found)[POD] == world.verdicts(found)[INGRESS] == "cleared"
 
 
