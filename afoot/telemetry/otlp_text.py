@@ -20,15 +20,15 @@ import orjson
 from afoot.errors import DecodeError
 from afoot.telemetry import limits
 from afoot.telemetry.rows import Decoded, MetricPoint, Points
-from afoot.telemetry.shapes import LEAST, NUMBER, columns, heads_of
+from afoot.telemetry.shapes import LEAST, NUMBER, Heads, heads_of, points_of
 
 _OPEN, _RESOURCE, _METRICS, _CLOSE, _END = b'{"resourceMetrics":[', b'{"resource":', b'"metrics":[', b"]}]}", b"]}"
 _NAME, _POINTS, _TIME = b'{"name":', b'"dataPoints":[', b'"timeUnixNano":"'
-# What stands between the quote before a point's time and the brace at its end.
+_NEXT_METRIC, _NEXT_RESOURCE = b"," + _NAME, _CLOSE + b"," + _RESOURCE
+# What stands between the quote before a point's time and the brace at its end, of each point a line.
 _INT64 = rb"-?(?:0|[1-9][0-9]{0,17})"  # safely
-_NUMBERS = re.compile(
-    rb'^([1-9][0-9]{0,18})","as(?:Double":(%s)|Int":"(%s)"|Int":(%s))$' % (NUMBER, _INT64, _INT64), re.MULTILINE
-)
+_SAID = rb'[1-9][0-9]{0,18}","as(?>Double":%s|Int":(?>"%s"|%s))' % (NUMBER, _INT64, _INT64)
+_NUMBERS = re.compile(rb"%s(?:\n%s)*+" % (_SAID, _SAID))
 _TRIAL_NS, _TRIAL = 1_700_000_000_000_000_001, 1.5
 _TRIED = b'"timeUnixNano":"1700000000000000001","asDouble":1.5}'
 Known = dict[
@@ -65,45 +65,66 @@ class Pieces:
         heads: list[MetricPoint] = []
         numbers: list[bytes] = []
         others: list[bytes] = []  # sections of metrics that have no such points, as histograms
-        for section in value[len(_OPEN + _RESOURCE) : -len(_END)].split(b"," + _RESOURCE):
-            resource, _, metrics = section.partition(_METRICS)
-            if not (metrics.startswith(_NAME) and metrics.endswith(_CLOSE)):
-                return None
-            known = self._known.get(resource)
-            if known is None:
-                known = self._known[resource] = {}
-                self._bytes += len(resource) + _OVERHEAD
-            for metric in metrics[len(_NAME) : -len(_CLOSE)].split(b"," + _NAME):
-                pieces = metric.split(_TIME)
-                if len(pieces) == 2:  # the usual metric has one point; this runs once a point
-                    said, _, after = pieces[1].partition(b"}")
-                    key = (pieces[0], after)
-                    head = known.get(key)
-                    if head is None and key not in known:
-                        head = self._meet(resource, known, key)
-                    if head is not None:
-                        heads.append(head)
-                        numbers.append(said)
-                        continue
-                    found: list[MetricPoint] = []
-                else:
-                    found = self._several(resource, known, pieces, numbers)
-                if found:
-                    heads += found
+        # Only times are looked for in all of the message: what ends a metric is soon found behind one.
+        first, *pieces = value[len(_OPEN + _RESOURCE) : -len(_END)].split(_TIME)
+        resource, known, before = self._opened(first)
+        held: list[bytes] = []  # of the open metric: what follows its earlier times
+        for number, piece in enumerate(pieces, start=1):  # this runs once a point
+            said, _, gap = piece.partition(b"}")
+            after, ends, following = gap.partition(_NEXT_METRIC)
+            if ends and not held:  # the usual metric has one point
+                head = known.get((before, after))
+                if head is not None:
+                    heads.append(head)
+                    numbers.append(said)
+                    before = following
                     continue
-                other = b"".join((_RESOURCE, resource, _METRICS, _NAME, metric, _CLOSE))
-                if not (_is_object(other) and _is_object(_NAME + metric)):
+            section = b""
+            if not ends:
+                after, ends, section = gap.partition(_NEXT_RESOURCE)
+            if not ends and number < len(pieces):
+                held.append(piece)
+                continue
+            metric = [before, *held, said + b"}" + (after if ends else after.removesuffix(_CLOSE))]
+            if found := self._of_metric(resource, known, metric, numbers):
+                heads += found
+            else:
+                text = _TIME.join(metric)
+                other = b"".join((_RESOURCE, resource, _METRICS, _NAME, text, _CLOSE))
+                if not (_is_object(other) and _is_object(_NAME + text)):
                     return None
                 others.append(other)
-        read = _NUMBERS.findall(b"\n".join(numbers))
-        if len(read) != len(heads) or len(heads) < LEAST:
+            held.clear()
+            before = following
+            if section:
+                resource, known, before = self._opened(section)
+        if before:  # and no time behind it
             return None
-        values = [double or quoted or integer for _, double, quoted, integer in read]
-        points_read = columns(tuple(heads), [time for time, *_ in read], values, lasting=False)
-        return self._with(points_read, others) if points_read is not None and others else points_read
+        points = _read(tuple(heads), numbers)
+        return self._with(points, others) if points is not None and others else points
+
+    def _opened(self, section: bytes) -> tuple[bytes, Known, bytes]:
+        """Of a resource's text up to its first time: the resource, its points, and its first metric up to there."""
+        resource, _, metric = section.partition(_METRICS + _NAME)
+        known = self._known.get(resource)
+        if known is None:
+            known = self._known[resource] = {}
+            self._bytes += len(resource) + _OVERHEAD
+        return resource, known, metric
+
+    def _of_metric(self, resource: bytes, known: Known, pieces: list[bytes], numbers: list[bytes]) -> list[MetricPoint]:
+        """The points of a metric that was cut at their times, if all are known; what is said of them to `numbers`."""
+        if len(pieces) > 2:
+            return self._several(resource, known, pieces, numbers)
+        said, _, after = pieces[1].partition(b"}")
+        key = (pieces[0], after)
+        head = known[key] if key in known else self._meet(resource, known, key)
+        if head is None:
+            return []
+        numbers.append(said)
+        return [head]
 
     def _several(self, resource: bytes, known: Known, pieces: list[bytes], numbers: list[bytes]) -> list[MetricPoint]:
-        """The points of a metric that was cut at their times, if all are known; what is said of them to `numbers`."""
         metric, points, own = pieces[0].rpartition(_POINTS)
         after = pieces[-1].partition(b"}")[2]
         heads: list[MetricPoint] = []
@@ -158,6 +179,20 @@ class Pieces:
         known[key] = head
         self._bytes += len(section) + _OVERHEAD
         return head
+
+
+def _read(heads: Heads, numbers: list[bytes]) -> Points | None:
+    """The points of what is said of each; None where that is spelled in another way, or for too few to be worth it."""
+    text = b"\n".join(numbers)
+    if len(heads) < LEAST or not _NUMBERS.fullmatch(text):
+        return None
+    for said in (b'","asDouble":', b'","asInt":"', b'","asInt":', b'"\n', b"\n"):
+        text = text.replace(said, b",")
+    try:
+        read = orjson.loads(b"[" + text.removesuffix(b'"') + b"]")
+    except orjson.JSONDecodeError:
+        return None
+    return points_of(heads, read[::2], read[1::2], lasting=False)
 
 
 def _is_object(text: bytes) -> bool:

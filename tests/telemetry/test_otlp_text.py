@@ -203,6 +203,28 @@ def test_what_looks_like_a_message_of_the_collector_is_read_in_full(edits: list[
     assert outcome(decode, value) == in_full(value)
 
 
+@pytest.mark.parametrize("pod", [0, 1])
+@pytest.mark.parametrize("place", [0, 7, 12, 14])
+@pytest.mark.parametrize(
+    "empty", [{"gauge": {"dataPoints": []}}, {"gauge": "none"}, None], ids=["empty", "bad", "both"]
+)
+def test_metrics_without_a_time_are_missed_nowhere(pod: int, place: int, empty: Json | None) -> None:
+    decode = trained()
+    pods = [metrics(7, [True] * 12), metrics(8, [True] * 12)]
+    pods[pod][place:place] = [{"name": "none", **(empty or {"unit": "1"})}, *([] if empty else [{"name": "nor this"}])]
+    assert outcome(decode, sent(*pods)) == in_full(sent(*pods))
+
+
+def test_resources_without_metrics_are_missed_nowhere() -> None:
+    decode = trained()
+    for pods in (
+        [[], metrics(7, [True] * 12)],
+        [metrics(7, [True] * 12), []],
+        [metrics(7, [True] * 12), [], [histogram(7)]],
+    ):
+        assert outcome(decode, sent(*pods)) == in_full(sent(*pods))
+
+
 @pytest.mark.parametrize(
     ("said", "refused"),
     [
