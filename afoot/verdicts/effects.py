@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
+
 from afoot.inventory.placement import Tenant
 from afoot.verdicts.cases import UNEXPLAINED, Case, Identity, Run
 from afoot.verdicts.desk import Desk, Subject
@@ -45,16 +48,25 @@ class Effects:
             if lag.expected is not None:
                 track.heard.add(self.desk.start_ms, self.desk.end_ms, self.rules.time.ms("gap"))
         affected = lag is not None and heard.lag is not None and heard.lag.affected
-        over = track.episode is not None and self.desk.start_ms - track.episode.end_ms >= self.rules.time.ms("gap")
-        if over and affected:
+        gap_ms = self.rules.time.ms("gap")
+        least = math.inf
+        if affected and track.episode is not None and self.desk.start_ms - track.affected_ms >= gap_ms:
+            least = track.episode.least  # which still lasts when what came on top of it is over
             self.end(victim)
-            over = False
-        if affected and lag is not None:
-            self.desk.output.books["affected"] += 1
+            self._rest(chain.volumes)
+        over = track.episode is not None and self.desk.start_ms - track.episode.end_ms >= gap_ms
+        lasts = not affected and not over and lag is not None and self._lasts(track, lag)
+        if lag is not None and (affected or lasts):
             self.desk.suffering.update(chain.volumes)
             if track.episode is None:
                 track.episode = self._begin(victim, track, lag, chain.volumes)
-            rising = track.episode.add_lag(lag, self.desk.end_ms)
+                track.episode.least = least
+            track.episode.end_ms = self.desk.end_ms
+            rising = False
+            if affected:
+                self.desk.output.books["affected"] += 1
+                track.affected_ms = self.desk.end_ms
+                rising = track.episode.add_lag(lag)
             around = self.rules.time.ms("signals_around")
             first, last = track.episode.onset_ms - around, self.desk.end_ms + around
             self.desk.want("victim", heard.scope or victim, first, last)
@@ -72,6 +84,13 @@ class Effects:
         while track.recent[0].end_ms <= self.desk.end_ms - self.rules.time.ms("before"):
             track.recent.popleft()
         return over
+
+    def _lasts(self, track: VictimTrack, lag: Reading) -> bool:
+        """Whether a victim is as badly off as it was in its effect, though by now that is what is expected of it."""
+        episode = track.episode
+        if episode is None or lag.signal != episode.lag.signal or lag.value < episode.least:
+            return False
+        return self.desk.end_ms - track.affected_ms <= self.rules.time.ms("lasting")
 
     def _effect(self, lag: Heard | None) -> Reading | None:
         """The signal that a victim suffers by."""
@@ -97,28 +116,32 @@ class Effects:
 
     def judge_volumes(self) -> None:
         """Of volumes with a suffering victim, hears every tenant."""
-        running: set[str] = set()
-        for track in self.desk.book.victims.values():
-            if track.episode:
-                running.update(track.episode.settled, track.episode.pending)
-        for volume in sorted(running):
+        for volume in sorted(self._running()):
             self.desk.book.volumes.setdefault(volume, VolumeTrack()).judge(self.desk.volume(volume))
 
     def remember_volumes(self) -> None:
-        running = {
-            volume
-            for track in self.desk.book.victims.values()
-            if track.episode
-            for volume in (*track.episode.settled, *track.episode.pending)
-        }
         for volume, window in sorted(self.desk.volumes.items()):
             track = self.desk.book.volumes.setdefault(volume, VolumeTrack())
             track.recent.append(window.compact(self.rules))
             while track.recent[0].end_ms <= self.desk.end_ms - self.rules.time.ms("before"):
                 track.recent.popleft()
             track.last_ms = self.desk.end_ms
-            if volume not in running:
-                track.rest()
+        self._rest(self.desk.volumes)
+
+    def _running(self) -> set[str]:
+        """The volumes of victims that suffer."""
+        return {
+            volume
+            for track in self.desk.book.victims.values()
+            if track.episode
+            for volume in (*track.episode.settled, *track.episode.pending)
+        }
+
+    def _rest(self, volumes: Iterable[str]) -> None:
+        running = self._running()
+        for volume in volumes:
+            if volume not in running and volume in self.desk.book.volumes:
+                self.desk.book.volumes[volume].rest()
 
     def end(self, victim: str) -> None:
         track = self.desk.book.victims[victim]
@@ -126,7 +149,7 @@ class Effects:
         if episode is None:
             return
         self._verdict(victim, track, episode, True)
-        track.effects.append((episode.onset_ms, episode.end_ms))
+        track.effects.append((episode.onset_ms, track.affected_ms))
         track.episode = None
 
     def decide(self, victim: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -138,10 +139,11 @@ class Episode:
     """One effect on a victim, with its possible causes."""
 
     onset_ms: int  # start of the first affected window
-    end_ms: int  # end of the latest affected window
+    end_ms: int  # end of the latest window that was affected, or as bad as one that was
     lag: Tally  # over the affected windows
     peak: float
     factor: float  # largest observed / expected
+    least: float = math.inf  # of the affected windows
     chain_windows: int = 0
     tallies: dict[str, dict[str, Tally]] = field(default_factory=dict)
     silent: dict[str, int] = field(default_factory=dict)  # windows in which an entity's deciding signals were missing
@@ -157,10 +159,10 @@ class Episode:
     challenger: str | None = None  # another verdict, waiting to be confirmed by a second window
     written_ms: int = 0  # what the last revision covered
 
-    def add_lag(self, reading: Reading, end_ms: int) -> bool:
+    def add_lag(self, reading: Reading) -> bool:
         """Adds an affected window; whether the lag is as high as it has been in this effect."""
-        self.end_ms = end_ms
         self.lag.add(reading)
+        self.least = min(self.least, reading.value)
         if reading.expected:
             self.factor = max(self.factor, reading.value / reading.expected)
         rising = reading.value >= self.peak
@@ -271,7 +273,10 @@ class VictimTrack:
     recent: deque[ChainWindow] = field(default_factory=deque)  # at most time.before
     episode: Episode | None = None
     heard: Spans = field(default_factory=Spans)
-    effects: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=200))  # onset, end
+    effects: deque[tuple[int, int]] = field(
+        default_factory=lambda: deque(maxlen=200)
+    )  # onset, end of what was affected
+    affected_ms: int = 0  # end of the last affected window
     last_ms: int = 0  # end of the last window with its signal
 
 

@@ -97,6 +97,7 @@ class Time:
     gap: int
     decide_after: int
     close_after: int
+    lasting: int
     forget_after: int
     signals_around: int
 

@@ -197,9 +197,15 @@ class World:
     def text(self, changes: Mapping[str, Mapping[str, float | None]]) -> bytes:
         """A window's JSON, as the job gathers it."""
         at = self.now + MINUTE
-        lag = changes.get(JOB, {}).get("write_lag", 2.0)
-        own = {name: changes.get(JOB, {}).get(name, usual[0]) for name, usual in USUAL[JOB].items()}
-        late = payload(JOB, {**dict.fromkeys(own), "write_lag": lag}, lag is not None and lag > 12, JOB in self.young)
+        usual = USUAL[JOB]["write_lag"][0]
+        lag = changes.get(JOB, {}).get("write_lag", usual)
+        own = {name: changes.get(JOB, {}).get(name, of[0]) for name, of in USUAL[JOB].items()}
+        late = payload(
+            JOB,
+            {**dict.fromkeys(own), "write_lag": lag},
+            lag is not None and lag > max(3 * usual, usual + 10),
+            JOB in self.young,
+        )
         chain = [
             payload(hop.entity, {**changes.get(JOB, {}), "write_lag": None})
             if hop.entity == JOB
