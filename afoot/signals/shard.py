@@ -80,7 +80,6 @@ class ShardState:
             series = read_definition(definition)
             made.rows[series.id] = len(made.series)
             made.series.append(series)
-            made.links.append(None)
             self.definitions.append(definition)
         new = made.series[len(self.id) :]
         n = len(new)
@@ -90,12 +89,14 @@ class ShardState:
         self.last_ns = np.append(self.last_ns, np.full(n, NEVER))
         self.last = np.append(self.last, np.full(n, np.nan))
         self.gaps = np.concatenate([self.gaps, np.full((n, counters.GAPS_KEPT), np.nan, np.float32)])
-        made.plan = None
 
     def sweep(self, start_ms: int, settings: Settings) -> int:
         """Forget what was not seen for long; how many series that were."""
-        events = (self.mode == EVENT) | (self.mode == DERIVED)
-        keep_ms = np.where(events, settings.family_hold_ms, settings.series_retention_ms)
+        # Of events and derived series all that pass by are met, as are addresses: most are heard nowhere.
+        passing = (self.mode == EVENT) | (self.mode == DERIVED)
+        if self.made.plan is not None:
+            passing[self.made.plan.row] = False
+        keep_ms = np.where(passing, settings.family_hold_ms, settings.series_retention_ms)
         keep = np.flatnonzero(self.seen_ms >= start_ms - keep_ms)
         if len(keep) > settings.max_series:
             latest = np.lexsort((self.id[keep], -self.seen_ms[keep]))[: settings.max_series]
@@ -170,7 +171,7 @@ class Made:
     def __init__(self) -> None:
         self.rows: dict[int, int] = {}  # of series, by id
         self.series: list[Series] = []
-        self.links: list[list[Link] | None] = []
+        self.links: list[list[Link]] = []  # of the first series, as many as were resolved
         self.keys: dict[tuple[str, str], int] = {}
         self.basis: tuple[object, ...] = ()  # inventory, its epoch, catalogue and settings of links and plan
         self.plan: Plan | None = None
@@ -186,7 +187,10 @@ class Made:
         """Forget all series but these, which have new numbers."""
         self.rows = {id_: row for row, id_ in enumerate(ids.tolist())}
         self.series = [self.series[row] for row in kept]
-        self.links = [None] * len(kept)
+        known = len(self.links)
+        self.links = [
+            [link._replace(row=row) for link in self.links[old]] for row, old in enumerate(kept) if old < known
+        ]
         self.plan = None
 
     def keep_keys(self, kept: list[tuple[str, str]]) -> None:

@@ -257,19 +257,17 @@ def _make_plan(
     """Bring the plan up to the series and to the inventory as of `at_ms`."""
     basis = (graph, graph.epoch(at_ms), catalogue, settings)
     if made.basis != basis:
-        made.basis, made.plan = basis, None
-        made.links = [None] * len(made.series)
-    if made.plan is not None:
+        made.basis, made.plan, made.links = basis, None, []
+    known = len(made.links)
+    if made.plan is not None and known == len(made.series):
         return
     window_s = settings.window_ms / 1000
-    for row, held in enumerate(made.links):
-        if held is None:
-            series = made.series[row]
+    for row, series in enumerate(made.series[known:], start=known):
 
-            def resolve(types: tuple[str, ...], labels: Labels = series.labels) -> str | None:
-                return graph.resolve(labels, types, at_ms)
+        def resolve(types: tuple[str, ...], labels: Labels = series.labels) -> str | None:
+            return graph.resolve(labels, types, at_ms)
 
-            made.links[row] = links(series, row, catalogue, resolve, window_s)
+        made.links.append(links(series, row, catalogue, resolve, window_s))
     made.unresolved = np.array([not held for held in made.links], np.bool_)
     scopes: dict[str, Scopes] = {}
 
@@ -282,7 +280,9 @@ def _make_plan(
         found = scopes[link.entity]
         return bool(found.victims or found.volumes)
 
-    made.plan = plan = Plan((link for held in made.links for link in held or () if wanted(link)), catalogue.signals)
+    if made.plan is not None and not any(wanted(link) for held in made.links[known:] for link in held):
+        return
+    made.plan = plan = Plan((link for held in made.links for link in held if wanted(link)), catalogue.signals)
     assert state.history is not None
     new = [key for key in ((e, s.name) for e, s in plan.signals) if key not in made.keys]
     for key in new:

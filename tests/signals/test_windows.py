@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from afoot.catalogue import load_catalogue
+from afoot.inventory.graph import Graph
 from afoot.signals import Books, Frame, Sampler, Settings, ShardState, evaluate
-from afoot.signals.windows import learn, rounded
+from afoot.signals.windows import SWEEP, learn, rounded
 from afoot.telemetry.rows import Decoded, FlowRecord, InventoryChange, Labels, LogRecord, Message, Stats
 from tests.signals.helpers import (
     CATALOGUE,
@@ -605,10 +607,41 @@ def lag(second: float, seconds_late: float) -> Any:
     return point("write_lag_seconds", {"job_name": "enricher"}, second, seconds_late)
 
 
-def test_each_role_has_its_rows() -> None:
+def with_ingress() -> Graph:
     graph = inventory()
     row = {"id": "ingress:edge/nginx", "type": "ingress", "attributes": {"address": "10.0.0.9"}}
     graph.apply(InventoryChange("entity", "upsert", ("ingress:edge/nginx",), row, T0, True))
+    return graph
+
+
+def test_what_passes_by_is_soon_forgotten_and_costs_what_is_heard_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolved: Counter[str] = Counter()
+    resolve = Graph.resolve
+
+    def counted(graph: Graph, labels: Labels, types: tuple[str, ...], at_ms: int) -> str | None:
+        resolved[labels.text] += 1
+        return resolve(graph, labels, types, at_ms)
+
+    monkeypatch.setattr(Graph, "resolve", counted)
+    run = Run(Settings(), with_ingress())
+    rows = [log(5, "error", "x"), *(lag(60 * m + 5, 2) for m in range(100))]
+    rows += [flow(f"198.51.100.{m}", "10.0.0.9", 600, 60 * m + 5) for m in range(100)]
+    bodies = by_window(message(rows))
+    plans = set()
+    for number in range(100):
+        placed = run.window(number, bodies)
+        assert value(placed, "job:enricher", "write_lag") == 2
+        assert value(placed, "ingress:edge/nginx", "flow_sources") == 1
+        plans.add(run.state.made.plan)
+    assert len(plans - {None}) <= 1 + 100 // SWEEP  # the first, and one after each look for what to forget
+    assert resolved[Labels.of({"job_name": "enricher"}).text] == 1
+    assert any("log:errors/" in definition for definition in run.state.definitions)  # heard, so it may well come again
+    outside = sum("198.51.100." in definition for definition in run.state.definitions)
+    assert 0 < outside < run.books.forgotten
+
+
+def test_each_role_has_its_rows() -> None:
+    graph = with_ingress()
     rows = [
         lag(5, 2),
         point("flink_taskmanager_job_task_busyTimeMsPerSecond", {"job_name": "enricher"}, 5, 400),
