@@ -31,9 +31,8 @@ _SAID = rb'[1-9][0-9]{0,18}","as(?>Double":%s|Int":(?>"%s"|%s))' % (NUMBER, _INT
 _NUMBERS = re.compile(rb"%s(?:\n%s)*+" % (_SAID, _SAID))
 _TRIAL_NS, _TRIAL = 1_700_000_000_000_000_001, 1.5
 _TRIED = b'"timeUnixNano":"1700000000000000001","asDouble":1.5}'
-Known = dict[
-    tuple[bytes, ...], MetricPoint | None
-]  # by what is before and after a point's numbers; None: no such point
+# By what is before and after a point's numbers; None: no such point.
+Known = dict[tuple[bytes, ...], MetricPoint | None]
 _OVERHEAD = 400  # bytes of a point that is remembered, beside its texts, about
 
 

@@ -273,9 +273,7 @@ class VictimTrack:
     recent: deque[ChainWindow] = field(default_factory=deque)  # at most time.before
     episode: Episode | None = None
     heard: Spans = field(default_factory=Spans)
-    effects: deque[tuple[int, int]] = field(
-        default_factory=lambda: deque(maxlen=200)
-    )  # onset, end of what was affected
+    effects: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=200))  # onset, end of affected windows
     affected_ms: int = 0  # end of the last affected window
     last_ms: int = 0  # end of the last window with its signal
 
