@@ -51,7 +51,8 @@ class Effects:
         gap_ms = self.rules.time.ms("gap")
         least = math.inf
         if affected and track.episode is not None and self.desk.start_ms - track.affected_ms >= gap_ms:
-            least = track.episode.least  # which still lasts when what came on top of it is over
+            if lag is not None and lag.signal == track.episode.lag.signal:
+                least = track.episode.least  # which still lasts when what came on top of it is over
             self.end(victim)
             self._rest(chain.volumes)
         over = track.episode is not None and self.desk.start_ms - track.episode.end_ms >= gap_ms

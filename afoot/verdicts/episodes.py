@@ -162,7 +162,8 @@ class Episode:
     def add_lag(self, reading: Reading) -> bool:
         """Adds an affected window; whether the lag is as high as it has been in this effect."""
         self.lag.add(reading)
-        self.least = min(self.least, reading.value)
+        if reading.signal == self.lag.signal:  # another one, which is sent in its place, has another unit
+            self.least = min(self.least, reading.value)
         if reading.expected:
             self.factor = max(self.factor, reading.value / reading.expected)
         rising = reading.value >= self.peak

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from afoot.verdicts.episodes import Episode
+from afoot.verdicts.inputs import Reading
+from afoot.verdicts.tally import Tally
 from tests.verdicts.world import BACKUP, BURST, JOB, LATE, MINUTE, REPORT, USUAL, World
 
 KIND = "shared_volume_contention"
@@ -71,3 +74,10 @@ def test_what_was_loud_in_a_lasting_effect_is_not_heard_in_the_next(world: World
     found = next(finding for finding in world.latest(KIND) if finding.culprit_entity == REPORT)
     heard = world.heard(found)
     assert (heard[REPORT, "write_ops"].observed, heard[BACKUP, "write_ops"].observed) == (1_500, 10)
+
+
+def test_another_signal_says_nothing_of_how_badly_off_a_victim_is() -> None:
+    episode = Episode(0, MINUTE, Tally("lag_records", "{record}"), 0.0, 0.0)
+    episode.add_lag(Reading("lag_records", "{record}", 50_000, 100, 10, 4_990, []))
+    episode.add_lag(Reading("write_lag", "s", 40, 2, 1, 38, []))
+    assert episode.least == 50_000
