@@ -9,8 +9,9 @@ by their numbers alone, as columns.
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
@@ -25,10 +26,75 @@ TIME_NS = rb"[1-9][0-9]{0,18}"
 _STRETCH = 16_384  # messages, after which shapes are given up if not half of these had a known one ...
 _REST = 31  # ... for so many stretches, as senders may change
 _TRIAL_NS = 1_700_000_000_000_000_000
+_TRIAL_BITS = 50  # so that values are floats as well
 _OVERHEAD = 70  # bytes of a piece beside its own, about
+
+_BLANK = b" \t\n\r"
+_MARKS = {b",null,": None, b",true,": True, b",false,": False}
 
 Shape = tuple[bytes, ...]
 Heads = tuple[MetricPoint, ...]
+
+
+class Layout(NamedTuple):
+    """Where the numbers of a known shape stand, for messages that are expected to have it."""
+
+    heads: Heads
+    behind: list[bytes]  # each value, up to the next time
+    behind_bytes: int
+    marks: dict[bytes, bytes]  # a mark for each text that stands between a time and its value, the longest text first
+    marked: list[bool | None]  # those marks, as read
+    growth: int  # in bytes, of a message's numbers by their marks
+    whole: list[int]  # places of points whose values have to be integers
+
+    @classmethod
+    def of(cls, heads: Heads, parts: list[bytes], whole: bytes | None) -> Layout | None:
+        """The layout of a message's parts; None with unlike texts before times, or too many or short ones behind."""
+        before, between, behind = set(parts[1::5]), parts[3::5], parts[5::5]
+        texts = sorted(set(between), key=len, reverse=True)
+        if len(before) > 1 or len(texts) > len(_MARKS) or len(texts[-1]) <= max(map(len, _MARKS)):
+            return None
+        marks, read = dict(zip(texts, _MARKS, strict=False)), dict(zip(texts, _MARKS.values(), strict=False))
+        return cls(
+            heads,
+            behind,
+            sum(map(len, behind)),
+            marks,
+            [read[text] for text in between],
+            sum([len(marks[text]) - len(text) for text in between]),
+            [] if whole is None else [place for place, text in enumerate(between) if whole in text],
+        )
+
+    def read(self, pieces: list[bytes], size: int) -> Points | None:
+        """The points of a message of `size` bytes that was cut before its times; None if that is unlike this shape."""
+        text = b",".join(map(bytes.removesuffix, pieces, self.behind))
+        if len(text) - len(pieces) + 1 + self.behind_bytes != size:
+            return None  # some end in another way
+        size = len(text) + self.growth
+        for between, mark in self.marks.items():
+            text = text.replace(between, mark)
+        if len(text) != size or len(text.translate(None, _BLANK)) != size:
+            return None
+        try:
+            read: list[Any] = orjson.loads(b"[" + text + b"]")
+        except orjson.JSONDecodeError:
+            return None
+        # As many marks and commas as there have to be, so these are one each, with nothing but numbers around them.
+        times, values = read[::3], read[2::3]
+        if len(read) != 3 * len(pieces) or read[1::3] != self.marked:
+            return None
+        if set(map(type, times)) != {int} or not set(map(type, values)) <= {int, float} or min(times) <= 0:
+            return None
+        if not all([type(values[place]) is int for place in self.whole]):
+            return None
+        return points_of(self.heads, times, values, True)
+
+
+class Known(NamedTuple):
+    """What the messages of a shape hold."""
+
+    heads: Heads
+    layout: Layout | None
 
 
 class TextShapes:
@@ -37,7 +103,8 @@ class TextShapes:
     No more are learnt when that is full, so that a part of many senders' messages is known; it starts anew where that
     part has become small.
 
-    `point` finds a point's numbers by four groups: what is before its time, the time, what is between, and the value.
+    `point` finds a point's numbers by four groups: what is before its time, the time, what is between, and the value;
+    this has to be an integer where `whole` stands between.
     `read` is the format's decoder of a message's bytes, `unlike` another one for messages of no known shape.
     """
 
@@ -46,14 +113,20 @@ class TextShapes:
         point: bytes,
         read: Callable[[bytes], Decoded],
         unlike: Callable[[bytes], Decoded] | None = None,
+        whole: bytes | None = None,
     ) -> None:
-        self._split = re.compile(point).split
+        found = re.compile(point)
+        self._first, self._split = found.search, found.split
         self._read = read
         self._unlike = unlike or read
-        self._heads: dict[Shape, Heads | None] = {}
+        self._whole = whole
+        self._known: dict[Shape, Known | None] = {}
+        self._last: dict[tuple[bytes, int], Layout] = {}  # by how a message begins, and its number of points
         self._seen: set[int] = set()  # hashes of the shapes that came once
         self._bytes = 0
-        self._met = self._known = self._rest = 0
+        # A message may hold numbers of its own beside those: it must not hit on ours.
+        self._trial_ns, self._trial = _TRIAL_NS + secrets.randbits(_TRIAL_BITS), secrets.randbits(_TRIAL_BITS)
+        self._met = self._hits = self._rest = 0
 
     def decode(self, value: bytes) -> Decoded:
         """The points of a message: from its numbers, or by its format's decoder."""
@@ -63,30 +136,52 @@ class TextShapes:
             self._rest -= 1
             return self._unlike(value)
         self._met += 1
+        # Looking for the numbers is not much dearer than expecting them in vain.
+        points = self._expected(value) if 4 * self._hits >= self._met else None
+        points = self._looked_for(value) if points is None else points
+        return self._unlike(value) if points is None else Decoded(points, [])
+
+    def _expected(self, value: bytes) -> Points | None:
+        """The points of a message that has the shape of the last one that began as it does, and had as many."""
+        first = self._first(value)
+        if first is None:
+            return None
+        rest = value[first.end(1) :]
+        pieces = rest.split(first[1])
+        layout = self._last.get((value[: first.end(1)], len(pieces)))
+        if layout is None:
+            return None
+        points = layout.read(pieces, len(rest) - len(first[1]) * (len(pieces) - 1))
+        self._hits += points is not None
+        return points
+
+    def _looked_for(self, value: bytes) -> Points | None:
+        """The points of a message of a known shape; one that is not known is met."""
         parts = self._split(value)
         if len(parts) < 5 * LEAST:
-            return self._unlike(value)
+            return None
         shape = tuple(parts[0::5] + parts[1::5] + parts[3::5])
-        heads = self._heads.get(shape)
-        if heads is not None:
-            self._known += 1
-            points = columns(heads, parts[2::5], parts[4::5])
-            if points is not None:
-                return Decoded(points, [])
-        elif shape not in self._heads and self._bytes < limits.CACHE_BYTES:
-            self._meet(shape, parts)
-        return self._unlike(value)
+        known = self._known.get(shape)
+        if known is None:
+            if shape not in self._known and self._bytes < limits.CACHE_BYTES:
+                self._meet(shape, parts)
+            return None
+        self._hits += 1
+        if known.layout is not None:
+            self._last[parts[0] + parts[1], len(known.heads)] = known.layout
+        return columns(known.heads, parts[2::5], parts[4::5])
 
     def _look_back(self) -> None:
         """A stretch is over: go on, or start anew, or leave it for a while."""
-        if self._known * 2 < self._met:
+        if self._hits * 2 < self._met:
             if self._bytes >= limits.CACHE_BYTES:
-                self._heads.clear()
+                self._known.clear()
+                self._last.clear()
                 self._seen.clear()
                 self._bytes = 0
             else:
                 self._rest = _REST * _STRETCH
-        self._met = self._known = 0
+        self._met = self._hits = 0
 
     def _meet(self, shape: Shape, parts: list[bytes]) -> None:
         """Remember a shape; what its messages hold once it comes again, as most never do where each is unlike."""
@@ -95,20 +190,21 @@ class TextShapes:
             self._seen.add(key)
             self._bytes += _OVERHEAD
         else:
-            self._heads[shape] = self._try(parts)
+            self._known[shape] = self._try(parts)
             self._bytes += sum(map(len, shape)) + _OVERHEAD * len(shape)
 
-    def _try(self, parts: list[bytes]) -> Heads | None:
-        """The series of a shape; None where a number is not the time or the value of the row at its place."""
-        trial = list(parts)
+    def _try(self, parts: list[bytes]) -> Known | None:
+        """What a shape holds; None where a number is not the time or the value of the row at its place."""
         count = len(parts) // 5
-        trial[2::5] = [b"%d" % (_TRIAL_NS + i) for i in range(count)]
-        trial[4::5] = [b"%d" % i for i in range(count)]
+        times, values = range(self._trial_ns, self._trial_ns + count), range(self._trial, self._trial + count)
+        trial = list(parts)
+        trial[2::5] = [b"%d" % time for time in times]
+        trial[4::5] = [b"%d" % value for value in values]
         try:
-            decoded = self._read(b"".join(trial))
+            heads = heads_of(self._read(b"".join(trial)), times, values)
         except DecodeError:
             return None
-        return heads_of(decoded, [_TRIAL_NS + i for i in range(count)], [float(i) for i in range(count)])
+        return None if heads is None else Known(heads, Layout.of(heads, parts, self._whole))
 
 
 def heads_of(decoded: Decoded, times: Sequence[int], values: Sequence[float]) -> Heads | None:

@@ -230,6 +230,9 @@ NEARLY: list[tuple[str, Callable[[bytes], bytes]]] = [
     ("json", lambda value: value.replace(str(TIME + 2 * 10**10).encode(), b"0", 1)),
     ("json", lambda value: value.replace(str(TIME + 2 * 10**10).encode(), b"9999999999999999999", 1)),
     ("json", lambda value: value[:-1]),
+    ("json", lambda value: value[:-2]),
+    ("json", lambda value: value[:-2] + b",1}]"),
+    ("json", lambda value: value[:-2] + b"}],1"),
     ("otlp_json", lambda value: value.replace(b'"asDouble":6.5', b'"asInt":6.5')),
     ("otlp_json", lambda value: value.replace(b'"asDouble":6.5', b'"asInt":"6.5"')),
     ("otlp_json", lambda value: value.replace(b'"asDouble":6.5', b'"asDouble":-')),
@@ -239,16 +242,143 @@ NEARLY: list[tuple[str, Callable[[bytes], bytes]]] = [
 ]
 
 
+@pytest.mark.parametrize("known", [2, 4])
 @pytest.mark.parametrize(("format_name", "change"), NEARLY)
-def test_nearly_a_known_shape(format_name: str, change: Callable[[bytes], bytes]) -> None:
+def test_nearly_a_known_shape(format_name: str, change: Callable[[bytes], bytes], known: int) -> None:
     decode = formats.decoder(format_name, "metrics", {})
-    *before, last = (FORMATS[format_name](POD, numbers) for numbers in steadily(POD, 3))
-    for value in before:
-        decode(message(value))
+    last = FORMATS[format_name](POD, steadily(POD, 3)[-1])
+    for numbers in steadily(POD, known):
+        decode(message(FORMATS[format_name](POD, numbers)))
     changed = change(last)
     assert changed != last
     assert outcome(decode, changed) == fresh(format_name, changed)
     assert outcome(decode, last) == fresh(format_name, last)
+
+
+ROW = '{"name":"m","labels":{"n":"%d"},"time_ns":%s}'
+ROW_NUMBERS = ['1,"value":2', '2,"value":7', '3,"value":0.5', '4,"value":1']  # as the shape is met
+ROW_HOSTILE = [
+    "5",
+    "5,7",
+    "5,null,7",
+    '5,"value":null',
+    '5,"value":true',
+    '5,"value":"7"',
+    '5,"value":"7',
+    '5,"value":[7',
+    '7],"value":5',
+    '5,"value": 7',
+    '5,"value":7 ',
+    ' 5,"value":7',
+    '5 ,"value":7',
+    '5,"value":7,"value":8',
+    '5,"value":7,8',
+    '5,"value":',
+    ',"value":7',
+    '0,"value":7',
+    '-0,"value":7',
+    '-5,"value":7',
+    '5.0,"value":7',
+    '1e18,"value":7',
+    'true,"value":7',
+    'null,"value":7',
+    '05,"value":7',
+    '5,"value":07',
+    '5,"value":-0',
+    '5,"value":1e999',
+    '5,"value":NaN',
+    '9223372036854775807,"value":9223372036854775808',
+    '9223372036854775808,"value":7',
+    '18446744073709551616,"value":7',
+    '5,"value":7}',
+    '5,"value":7},{"name":"m","labels":{},"time_ns":6,"value":8',
+]
+POINTS = '{"name":"m","gauge":{"dataPoints":[{"attributes":[%s],"timeUnixNano":%s}]}}'
+POINT_NUMBERS = ['"1","asDouble":2', '"2","asInt":"7"', '"3","asInt":7', '"4","asDouble":0.5']
+POINT_HOSTILE = [
+    '"5"',
+    '"5","asDouble":"7"',
+    '"5","asInt":"7"',
+    '"5","asInt":"-0"',
+    '"5","asInt":-0',
+    '"5","asInt":" 7"',
+    '" 5","asInt":"7"',
+    '"5","asInt":7',
+    '"5","asInt":7"',
+    '"5","asInt":"7',
+    '"5","asInt":"7.0"',
+    '"5","asInt":7.0',
+    '"5","asInt":"1e3"',
+    '"5","asInt":1e3',
+    '"5","asInt":"999999999999999999"',
+    '"5","asInt":"9223372036854775807"',
+    '"5","asInt":"9223372036854775808"',
+    '"5","asInt":"18446744073709551616"',
+    '"5","asDouble":7,"asInt":"8"',
+    '"5","asDouble":null',
+    '"5","asDouble":true',
+    '"05","asDouble":7',
+    '"0","asDouble":7',
+    '"5,7"',
+    '"5,null,7"',
+    '"5,true,7"',
+    '5,"asDouble":7',
+]
+TOLD = {"json": (ROW, ROW_NUMBERS, ROW_HOSTILE), "otlp_json": (POINTS, POINT_NUMBERS, POINT_HOSTILE)}
+
+
+def told(format_name: str, numbers: list[str]) -> bytes:
+    """A message whose points say these things behind the beginning of their times."""
+    template = TOLD[format_name][0]
+    if format_name == "json":
+        return f"[{','.join(template % (i, said) for i, said in enumerate(numbers))}]".encode()
+    attribute = '{"key":"n","value":{"stringValue":"%d"}}'
+    metrics = ",".join(template % (attribute % i, said) for i, said in enumerate(numbers))
+    return f'{{"resourceMetrics":[{{"scopeMetrics":[{{"metrics":[{metrics}]}}]}}]}}'.encode()
+
+
+def test_spellings_do_not_mix() -> None:
+    """Two ways to write a time are known, the second behind the first: neither is taken for a half of the other."""
+    ways = ['1,"asDouble":2', '"1","asDouble":2', '1","asDouble":2', '"1,"asDouble":2']
+    usual = [ways[0], *[ways[1]] * LEAST]
+    decode = formats.decoder("otlp_json", "metrics", {})
+    for numbers in (usual, usual, usual, *([ways[0], *[way] * LEAST] for way in ways)):
+        assert outcome(decode, told("otlp_json", numbers)) == fresh("otlp_json", told("otlp_json", numbers))
+
+
+@pytest.mark.parametrize("format_name", TOLD)
+def test_what_is_expected_is_read_without_looking_for_it(format_name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    decode = formats.decoder(format_name, "metrics", {})
+    numbers = TOLD[format_name][1] * (LEAST // 4 + 1)
+    for _ in range(3):
+        decode(message(told(format_name, numbers)))
+    monkeypatch.setattr(shapes.TextShapes, "_looked_for", None)
+    changed = [said.replace("7", "-12").replace("0.5", "1e-7") for said in numbers]
+    found = decode(message(told(format_name, changed)))
+    assert [(row.time_ns, row.value) for row in found.rows] == [
+        (i % 4 + 1, [2, -12, 1e-7, 1][i % 4] if format_name == "json" else [2, -12, -12, 1e-7][i % 4])
+        for i in range(len(numbers))
+    ]
+
+
+@pytest.mark.parametrize("format_name", TOLD)
+@pytest.mark.parametrize("uniform", [True, False])
+def test_what_is_said_instead_of_numbers_is_read_as_it_would_be_alone(format_name: str, uniform: bool) -> None:
+    _, usual, hostile = TOLD[format_name]
+    numbers = (usual[:1] * 4 if uniform else usual) * (LEAST // 4 + 1)
+    decode = formats.decoder(format_name, "metrics", {})
+    for _ in range(3):
+        decode(message(told(format_name, numbers)))
+    for place in range(len(numbers) - 4, len(numbers)):
+        for here in hostile:
+            for there in (None, *hostile):
+                changed = list(numbers)
+                changed[place] = here
+                if there is not None:
+                    changed[place - 1] = there
+                value = told(format_name, changed)
+                assert outcome(decode, value) == fresh(format_name, value), changed[place - 1 : place + 1]
+                decode(message(told(format_name, numbers)))  # which is then what is expected
 
 
 def test_numbers_that_only_look_like_a_points_are_no_shape() -> None:
@@ -264,6 +394,16 @@ def test_numbers_that_only_look_like_a_points_are_no_shape() -> None:
     decode = formats.decoder("json", "metrics", {})
     for value in (5, 5, 5, 8):
         assert outcome(decode, sent(value)) == fresh("json", sent(value))
+
+
+@pytest.mark.parametrize("own", range(LEAST + 1))
+def test_a_number_of_a_messages_own_is_not_taken_for_one_that_was_tried(own: int) -> None:
+    """The last of two values counts: it stays, and whatever shapes are tried with, it may be that."""
+    decode = formats.decoder("json", "metrics", {})
+    for value in (1, 2, 3, 4):
+        numbers = [f'{TIME},"value":{value}'] * LEAST
+        numbers[max(own - 1, 0)] += f',"value":{own}'
+        assert outcome(decode, told("json", numbers)) == fresh("json", told("json", numbers))
 
 
 def test_a_layout_changes_with_its_sender() -> None:
@@ -287,7 +427,8 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
             text.decode(as_rows(series, numbers))
     assert sum(layout.size for layout in reader._layouts.values()) < 2 * 20_000
     assert len(reader._misses) < 100
-    assert len(text._heads) < 20
+    assert len(text._known) < 20
+    assert len(text._last) <= len(text._known)
     assert len(text._seen) < 300
 
 

@@ -43,7 +43,7 @@ def make(kind: str, options: dict[str, str], format_name: str = "otlp_json") -> 
 
     if kind != "metrics":
         return lambda message: decode(unpacked(message, format_name))
-    shapes = TextShapes(_POINT, decode, Pieces(decode).decode)
+    shapes = TextShapes(_POINT, decode, Pieces(decode).decode, whole=b"asInt")
     return lambda message: shapes.decode(unpacked(message, format_name))
 
 
