@@ -24,6 +24,7 @@ LEAST = 16  # points: below it a shape costs more than it saves
 NUMBER = rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"  # as JSON has them
 TIME_NS = rb"[1-9][0-9]{0,18}"
 _STRETCH = 16_384  # messages, after which shapes are given up if not half of these had a known one ...
+_MISSED = 1_024  # ... or so many had none, and began as two had before, if they outnumber those that had one ...
 _REST = 31  # ... for so many stretches, as senders may change
 _TRIAL_NS = 1_700_000_000_000_000_000
 _TRIAL_BITS = 50  # so that values are floats as well
@@ -123,14 +124,15 @@ class TextShapes:
         self._known: dict[Shape, Known | None] = {}
         self._last: dict[tuple[bytes, int], Layout] = {}  # by how a message begins, and its number of points
         self._seen: set[int] = set()  # hashes of the shapes that came once
+        self._begun: dict[int, int] = {}  # messages of unknown shapes, by a hash of how they begin
         self._bytes = 0
         # A message may hold numbers of its own beside those: it must not hit on ours.
         self._trial_ns, self._trial = _TRIAL_NS + secrets.randbits(_TRIAL_BITS), secrets.randbits(_TRIAL_BITS)
-        self._met = self._hits = self._rest = 0
+        self._met = self._hits = self._missed = self._rest = 0
 
     def decode(self, value: bytes) -> Decoded:
         """The points of a message: from its numbers, or by its format's decoder."""
-        if self._met == _STRETCH:
+        if self._met == _STRETCH or self._missed == _MISSED:
             self._look_back()
         if self._rest:
             self._rest -= 1
@@ -163,7 +165,7 @@ class TextShapes:
         shape = tuple(parts[0::5] + parts[1::5] + parts[3::5])
         known = self._known.get(shape)
         if known is None:
-            if shape not in self._known and self._bytes < limits.CACHE_BYTES:
+            if self._bytes < limits.CACHE_BYTES:
                 self._meet(shape, parts)
             return None
         self._hits += 1
@@ -173,23 +175,28 @@ class TextShapes:
 
     def _look_back(self) -> None:
         """A stretch is over: go on, or start anew, or leave it for a while."""
-        if self._hits * 2 < self._met:
+        if self._hits < (self._missed if self._missed == _MISSED else self._met - self._hits):
             if self._bytes >= limits.CACHE_BYTES:
                 self._known.clear()
                 self._last.clear()
                 self._seen.clear()
+                self._begun.clear()
                 self._bytes = 0
             else:
                 self._rest = _REST * _STRETCH
-        self._met = self._hits = 0
+        self._met = self._hits = self._missed = 0
 
     def _meet(self, shape: Shape, parts: list[bytes]) -> None:
         """Remember a shape; what its messages hold once it comes again, as most never do where each is unlike."""
-        key = hash(shape)
+        key, beginning = hash(shape), hash((parts[0], parts[5]))  # whose series may stand behind its first numbers
+        before = self._begun.get(beginning, 0)
+        self._begun[beginning] = before + 1
+        self._missed += before >= 2
+        self._bytes += 0 if before else _OVERHEAD
         if key not in self._seen:
             self._seen.add(key)
             self._bytes += _OVERHEAD
-        else:
+        elif shape not in self._known:
             self._known[shape] = self._try(parts)
             self._bytes += sum(map(len, shape)) + _OVERHEAD * len(shape)
 

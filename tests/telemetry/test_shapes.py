@@ -468,6 +468,36 @@ def test_shapes_are_given_up_for_a_while_where_each_message_has_another(monkeypa
     assert tried.count == 300  # of 1000: 100, and 100 more after each rest of 300
 
 
+def test_shapes_are_given_up_soon_where_a_senders_messages_have_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shapes, "_MISSED", 20)
+    text = shapes.TextShapes(POINT, lambda value: Decoded([], []))
+    tried = Tried(text)
+    for number in range(100):  # the last points of each are others'
+        series = [*POD, *of_host(number)]
+        text.decode(as_rows(series, steadily(series, 1)[0]))
+    assert tried.count == 22  # the first two might have had one sender's next shapes
+
+
+@pytest.mark.parametrize("numbers_first", [True, False])
+def test_many_senders_are_not_given_up_before_they_have_come_again(
+    numbers_first: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where numbers stand first in a row, all messages begin alike."""
+    monkeypatch.setattr(shapes, "_MISSED", 20)
+    decode = formats.decoder("json", "metrics", {})
+    known = []
+    for number in range(5):
+        known.append(0)
+        for sender in range(100):
+            rows = []
+            for place in range(LEAST):
+                series = f'"name":"m","labels":{{"n":"{place * 1000 + sender}"}}'
+                numbers = f'"time_ns":{TIME + number},"value":7'
+                rows.append(f"{{{numbers},{series}}}" if numbers_first else f"{{{series},{numbers}}}")
+            known[-1] += type(decode(message(f"[{','.join(rows)}]".encode())).rows) is Points
+    assert known == [0, 0, 100, 100, 100]
+
+
 def test_many_senders_are_known_once_they_have_come_twice() -> None:
     decode = formats.decoder("json", "metrics", {})
     known = 0
