@@ -4,6 +4,9 @@ Agents send the same series in the same order at every scrape: two messages of o
 What stands between these numbers is the shape. A shape that comes again is tried once: the format's own decoder reads
 it with numbers of our choice, and where each comes out in the row that it was put into, messages of that shape are read
 by their numbers alone, as columns.
+
+Of the next message of a sender that shape is expected: it is cut at its times, and what has to stand behind a value is
+taken off. Only where that leaves anything but numbers is each of them looked for.
 """
 
 from __future__ import annotations
@@ -126,7 +129,7 @@ class TextShapes:
         self._seen: set[int] = set()  # hashes of the shapes that came once
         self._begun: dict[int, int] = {}  # messages of unknown shapes, by a hash of how they begin
         self._bytes = 0
-        # A message may hold numbers of its own beside those: it must not hit on ours.
+        # By chance, as a message may hold numbers of its own beside those, and one that equals ours would pass for it.
         self._trial_ns, self._trial = _TRIAL_NS + secrets.randbits(_TRIAL_BITS), secrets.randbits(_TRIAL_BITS)
         self._met = self._hits = self._missed = self._rest = 0
 

@@ -428,8 +428,23 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sum(layout.size for layout in reader._layouts.values()) < 2 * 20_000
     assert len(reader._misses) < 100
     assert len(text._known) < 20
-    assert len(text._last) <= len(text._known)
+    assert len(text._begun) < 300
     assert len(text._seen) < 300
+
+
+def test_what_is_expected_is_forgotten_with_the_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "CACHE_BYTES", 30_000)
+    monkeypatch.setattr(shapes, "_STRETCH", 50)
+    read = formats.decoder("json", "metrics", {})
+    text = shapes.TextShapes(POINT, lambda value: Decoded(list(read(message(value)).rows), []))
+    sizes = []
+    for host in range(300):
+        series = of_host(host)
+        for numbers in steadily(series, 3):
+            text.decode(as_rows(series, numbers))
+            sizes.append((len(text._last), len(text._known)))
+    assert max(last for last, _ in sizes) > 1
+    assert all(last <= known for last, known in sizes)
 
 
 POINT = rb'("time_ns": ?)([0-9]+)(, ?"value": ?)([0-9.]+)'
