@@ -29,12 +29,12 @@ TIME_NS = rb"[1-9][0-9]{0,18}"
 _STRETCH = 16_384  # messages, after which shapes are given up if not half of these had a known one ...
 _MISSED = 1_024  # ... or so many had none, and began as two had before, if they outnumber those that had one ...
 _REST = 31  # ... for so many stretches, as senders may change
-_TRIAL_NS = 1_700_000_000_000_000_000
+TRIAL_NS = 1_700_000_000_000_000_000
 _TRIAL_BITS = 50  # so that values are floats as well
 _OVERHEAD = 70  # bytes of a piece beside its own, about
 
 _BLANK = b" \t\n\r"
-_MARKS = {b",null,": None, b",true,": True, b",false,": False}
+MARKS = {b",null,": None, b",true,": True, b",false,": False}  # for texts between numbers, and how they are read
 
 Shape = tuple[bytes, ...]
 Heads = tuple[MetricPoint, ...]
@@ -56,9 +56,9 @@ class Layout(NamedTuple):
         """The layout of a message's parts; None with unlike texts before times, or too many or short ones behind."""
         before, between, behind = set(parts[1::5]), parts[3::5], parts[5::5]
         texts = sorted(set(between), key=len, reverse=True)
-        if len(before) > 1 or len(texts) > len(_MARKS) or len(texts[-1]) <= max(map(len, _MARKS)):
+        if len(before) > 1 or len(texts) > len(MARKS) or len(texts[-1]) <= max(map(len, MARKS)):
             return None
-        marks, read = dict(zip(texts, _MARKS, strict=False)), dict(zip(texts, _MARKS.values(), strict=False))
+        marks, read = dict(zip(texts, MARKS, strict=False)), dict(zip(texts, MARKS.values(), strict=False))
         return cls(
             heads,
             behind,
@@ -74,21 +74,10 @@ class Layout(NamedTuple):
         text = b",".join(map(bytes.removesuffix, pieces, self.behind))
         if len(text) - len(pieces) + 1 + self.behind_bytes != size:
             return None  # some end in another way
-        size = len(text) + self.growth
-        for between, mark in self.marks.items():
-            text = text.replace(between, mark)
-        if len(text) != size or len(text.translate(None, _BLANK)) != size:
+        read = marked(text, self.marks, self.marked, self.growth)
+        if read is None:
             return None
-        try:
-            read: list[Any] = orjson.loads(b"[" + text + b"]")
-        except orjson.JSONDecodeError:
-            return None
-        # As many marks and commas as there have to be, so these are one each, with nothing but numbers around them.
-        times, values = read[::3], read[2::3]
-        if len(read) != 3 * len(pieces) or read[1::3] != self.marked:
-            return None
-        if set(map(type, times)) != {int} or not set(map(type, values)) <= {int, float} or min(times) <= 0:
-            return None
+        times, values = read
         if not all([type(values[place]) is int for place in self.whole]):
             return None
         return points_of(self.heads, times, values, True)
@@ -130,7 +119,7 @@ class TextShapes:
         self._begun: dict[int, int] = {}  # messages of unknown shapes, by a hash of how they begin
         self._bytes = 0
         # By chance, as a message may hold numbers of its own beside those, and one that equals ours would pass for it.
-        self._trial_ns, self._trial = _TRIAL_NS + secrets.randbits(_TRIAL_BITS), secrets.randbits(_TRIAL_BITS)
+        self._trial_ns, self._trial = TRIAL_NS + secrets.randbits(_TRIAL_BITS), secrets.randbits(_TRIAL_BITS)
         self._met = self._hits = self._missed = self._rest = 0
 
     def decode(self, value: bytes) -> Decoded:
@@ -215,6 +204,32 @@ class TextShapes:
         except DecodeError:
             return None
         return None if heads is None else Known(heads, Layout.of(heads, parts, self._whole))
+
+
+def marked(
+    text: bytes, marks: dict[bytes, bytes], expected: list[bool | None], growth: int
+) -> tuple[list[int], list[int | float]] | None:
+    """The times and values of points that are joined by commas, of a text that stands between time and value of each.
+
+    `marks` has the mark of each such text, those first that others begin with; `expected` are the marks of the points,
+    as read, and `growth` is how much longer they make the text, in bytes. None where it is anything but that.
+    """
+    size = len(text) + growth
+    for between, mark in marks.items():
+        text = text.replace(between, mark)
+    if len(text) != size or len(text.translate(None, _BLANK)) != size:
+        return None
+    try:
+        read: list[Any] = orjson.loads(b"[" + text + b"]")
+    except orjson.JSONDecodeError:
+        return None
+    # As many marks and commas as there have to be, so these are one each, with nothing but numbers around them.
+    times, values = read[::3], read[2::3]
+    if len(read) != 3 * len(expected) or read[1::3] != expected:
+        return None
+    if set(map(type, times)) != {int} or not set(map(type, values)) <= {int, float} or min(times) <= 0:
+        return None
+    return times, values
 
 
 def heads_of(decoded: Decoded, times: Sequence[int], values: Sequence[float]) -> Heads | None:

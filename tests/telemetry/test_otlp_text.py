@@ -15,8 +15,10 @@ from afoot.privacy.policy import Policy
 from afoot.privacy.rows import Redactor
 from afoot.telemetry import formats, limits, otlp, otlp_text
 from afoot.telemetry.rows import Decoded, Points
+from afoot.telemetry.shapes import LEAST
 from afoot.telemetry.wire.otlp_json import _decoded
 from tests.telemetry.support import message
+from tests.telemetry.test_shapes import POINT_HOSTILE, POINT_NUMBERS
 
 TIME = 1_795_231_028_961_102_154
 Json = dict[str, Any]
@@ -254,9 +256,11 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         scrape = metrics(number, [True] * 12)
         for metric in scrape:
             metric["name"] += str(number)
-        assert type(pieces.decode(sent(scrape)).rows) is Points
+        value = sent(scrape).replace(b"tm-0", b"tm-%d" % number)
+        assert type(pieces.decode(value).rows) is Points
     assert pieces._bytes < 150_000
     assert len(pieces._heads) < 100
+    assert max(len(pieces._known), len(pieces._last)) < 30
 
 
 def test_resources_without_any_point_are_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -287,3 +291,200 @@ def test_a_histogram_that_is_refused_has_its_reason() -> None:
     found = outcome(decode, value)
     assert found == in_full(value)
     assert len(found[1]) == 1
+
+
+COUNTED = '"5","count":3,"sum":1.5,"bucketCounts":[1,2],"explicitBounds":[0.1]'
+COUNTED_HOSTILE = [
+    COUNTED.replace(*change)
+    for change in [
+        ('"count":3', '"count":"3"'),
+        ('"count":3', '"count":0'),
+        ('"count":3', '"count":1'),
+        ('"count":3', '"count":-3'),
+        ('"count":3', '"count":3.0'),
+        ('"count":3', '"count":"3'),
+        ('"count":3', '"count":03'),
+        ('"count":3', '"count":999999999999999999'),
+        ('"count":3', '"count":18446744073709551616'),
+        ('"count":3', '"count":2,"count":4'),
+        ('"count":3,', ""),
+        ('"count":3', '"count": 3'),
+        ('"sum":1.5', '"sum":-7'),
+        ('"sum":1.5', '"sum":"1.5"'),
+        ('"sum":1.5', '"sum":1e999'),
+        ('"sum":1.5', '"sum":null'),
+        ('"sum":1.5,', ""),
+        ("[1,2]", '["1","2"]'),
+        ("[1,2]", '["1",2]'),
+        ("[1,2]", "[1,2,3]"),
+        ("[1,2]", "[1]"),
+        ("[1,2]", "[]"),
+        ("[1,2]", "[1,-2]"),
+        ("[1,2]", "[1.5,2]"),
+        ("[1,2]", "[01,2]"),
+        ("[1,2]", "[4,2]"),
+        ("[0.1]", "[0.2]"),
+        ("[0.1]", "[0.1,0.2]"),
+        ("[0.1]", "[]"),
+        ("[0.1]", '["0.1"]'),
+        ("[0.1]", "[0.1],[0.1]"),
+        ("[0.1]", "[0.1"),
+        ("[0.1]", '[0.1],"min":1,"max":2'),
+        ("[0.1]", '[0.1],"min":1e999'),
+        ("[0.1]", '[0.1],"min":x'),
+        ("[0.1]", '[0.1],"flags":1'),
+        ("[0.1]", '[0.1],"count":9'),
+        ('"5"', '"0"'),
+        ('"5"', '"05"'),
+        ('"5"', '"18446744073709551616"'),
+        ('"5"', '"5","asInt":7'),
+    ]
+]
+SAID = [*POINT_NUMBERS, COUNTED, *POINT_NUMBERS, COUNTED, COUNTED]
+HOSTILE = ['"5","asDouble":7}', '"5","asDouble":7},{"timeUnixNano":"6","asDouble":8', *POINT_HOSTILE, *COUNTED_HOSTILE]
+
+
+def told(said: list[str], own: str = "") -> bytes:
+    """Resources of a gauge and a histogram each, whose points say these things from the quote before their times."""
+
+    def metric(name: str, kind: str, said: list[str]) -> str:
+        points = [
+            f'{{"attributes":[],"startTimeUnixNano":"{n}",{own}"timeUnixNano":{one}}}' for n, one in enumerate(said)
+        ]
+        return f'{{"name":"{name}","{kind}":{{"dataPoints":[{",".join(points)}],"aggregationTemporality":2}}}}'
+
+    def resource(pod: int, *metrics: str) -> str:
+        attributes = f'"attributes":[{{"key":"pod","value":{{"stringValue":"{pod}"}}}}]'
+        return f'{{"resource":{{{attributes}}},"scopeMetrics":[{{"metrics":[{",".join(metrics)}]}}]}}'
+
+    plain = [metric(f"m{n}", "sum", [one]) for n, one in enumerate(said[:4])]
+    resources = [
+        resource(0, *plain, metric("h", "histogram", said[4:5])),
+        resource(1, metric("n", "gauge", said[5:9]), metric("h", "histogram", said[9:])),
+        resource(2, metric("o", "gauge", ['"5","asDouble":0.5'] * LEAST)),  # so that there are enough of them
+    ]
+    return f'{{"resourceMetrics":[{",".join(resources)}]}}'.encode()
+
+
+class Told:
+    """Pieces, and how often its format's decoder was asked for messages that are not of its own making."""
+
+    def __init__(self) -> None:
+        self.reader = otlp.Reader("otlp_json")
+        self.pieces = otlp_text.Pieces(self.read)
+        self.sent = b""
+        self.in_full = 0
+
+    def read(self, value: bytes) -> Decoded:
+        self.in_full += value == self.sent
+        return _decoded(value, "otlp_json", self.reader.metrics)
+
+    def outcome(self, value: bytes) -> tuple[Counter[str], list[str]] | str:
+        self.sent = value
+        return outcome(lambda sent: self.pieces.decode(sent.value or b""), value)
+
+
+@pytest.mark.parametrize("place", [1, 4, 5, 7, 9, 10])
+def test_what_is_said_instead_of_numbers_is_read_as_in_full(place: int) -> None:
+    decode = Told()
+    for here in HOSTILE:
+        for there in (None, *HOSTILE):
+            said = list(SAID)
+            said[place] = here
+            if there is not None:
+                said[place - 1] = there
+            value = told(said)
+            assert decode.outcome(value) == in_full(value), said
+            decode.outcome(told(SAID))  # which is then what is expected
+    decode.in_full = 0
+    assert decode.outcome(told(SAID)) == in_full(told(SAID))
+    assert not decode.in_full
+
+
+def test_resources_that_come_again_are_read_without_looking_for_their_points(monkeypatch: pytest.MonkeyPatch) -> None:
+    decode = Told()
+    decode.outcome(told(SAID))
+    monkeypatch.setattr(otlp_text.Pieces, "_looked_for", None)
+    said = [
+        one.replace("7", "-12").replace('"count":3', '"count":"8"').replace("[1,2]", "[3,5]").replace('"5"', '"6"')
+        for one in SAID
+    ]
+    assert decode.outcome(told(said)) == in_full(told(said))
+    assert decode.in_full == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "is_read"),
+    [
+        (('"5","count":3', '"6","count":"8"'), True),
+        (("[1,2]", '["3","5"]'), True),
+        (("[0.1]", '[0.1],"min":0.5,"max":1e3'), True),
+        (('"count":3', '"count":0'), False),
+    ],
+    ids=["texts", "texts of buckets", "least and most", "more in buckets"],
+)
+def test_histograms_are_read_from_pieces(change: tuple[str, str], is_read: bool) -> None:
+    decode = Told()
+    value = told([one.replace(*change) for one in SAID])
+    assert decode.outcome(value) == in_full(value)
+    assert (decode.in_full == 0) is is_read
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        *(f'"asDouble":{small}.0,' for small in range(3)),
+        '"asDouble":99.5,',
+        '"asInt":"42",',
+        '"count":7,',
+        '"sum":2,',
+        '"flags":0,',
+        '"min":1,',
+    ],
+)
+def test_what_a_point_says_before_its_time_is_not_forgotten(own: str) -> None:
+    decode = Told()
+    for said in (SAID, [one.replace("7", "8") for one in SAID]):
+        assert decode.outcome(told(said, own)) == in_full(told(said, own))
+
+
+@pytest.mark.parametrize(
+    "last", ["x", "", "{}", '{"scopeMetrics":[{"metrics":[{"name":"m"}', '{},"scopeMetrics":[{"metrics":[']
+)
+def test_a_last_resource_without_points_is_read_as_well(last: str) -> None:
+    decode = Told()
+    for _ in range(2):
+        value = told(SAID)[: -len(b"]}]}]}")] + b']}]},{"resource":' + last.encode() + b"]}]}]}"
+        assert decode.outcome(value) == in_full(value)
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("place", [0, 5])
+def test_what_follows_a_metric_that_ends_more_than_itself_is_read_in_full(place: int, known: bool) -> None:
+    """The rest of its resource stands in a list that no reader asks for."""
+    metric = (
+        b'{"name":"x","gauge":{"dataPoints":[%s]}}]}],"ignored":[{"metrics":[{"name":"y","gauge":{"dataPoints":[]}},'
+    )
+    one = b'{"timeUnixNano":"5","asDouble":1.5}' if known else b'{"timeUnixNano":"5","asDouble":"1.5"}'
+    before = b'{"name":"%s' % (b"m0", b"n")[place == 5]
+    value = told(SAID)
+    at = value.index(before)
+    decode = Told()
+    for _ in range(2):
+        assert decode.outcome(value[:at] + metric % one + value[at:]) == in_full(value[:at] + metric % one + value[at:])
+
+
+def test_where_a_point_is_missing_the_other_resources_are_expected(monkeypatch: pytest.MonkeyPatch) -> None:
+    decode = Told()
+    decode.outcome(told(SAID))
+    looked_for: list[bytes] = []
+    look_for = otlp_text.Pieces._looked_for
+
+    def noted(pieces: otlp_text.Pieces, section: bytes, found: otlp_text.Found) -> bool:
+        looked_for.append(section)
+        return look_for(pieces, section, found)
+
+    monkeypatch.setattr(otlp_text.Pieces, "_looked_for", noted)
+    value = told(SAID).replace(b'"startTimeUnixNano":"2"', b'"startTimeUnixNano":"22"', 1)  # as after a restart
+    assert decode.outcome(value) == in_full(value)
+    assert len(looked_for) == 1
