@@ -13,7 +13,9 @@ import marshal
 import shutil
 import tempfile
 from array import array
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from itertools import chain
 from pathlib import Path
@@ -47,7 +49,8 @@ PREPARED = {
 PREPARED_BLOCK = 256 * 1024  # bytes that are compressed together
 THOROUGH, QUICK = 10, 3  # levels of Zstandard
 _OVERHEAD = 400  # bytes of a message held beside its own, about
-_READ = 16 * 1024  # compressed bytes at a time: what they hold may be fifty times as much
+_READ = 32 * 1024  # compressed bytes at a time: what they hold may be fifty times as much
+_AHEAD = 4  # blocks of that
 
 
 _Row = tuple[int, str, int, int, int, bytes | None, bytes | None]  # place, and what a prepared row has
@@ -58,9 +61,9 @@ class Prepared(NamedTuple):
 
     telemetry: Path
     inventory: Path
+    heard: Path  # a file with the time of the last record that is telemetry, in ms; 0 if none is
     messages: int
     topics: dict[str, int]  # messages by topic
-    heard_ms: int  # time of the last record that is telemetry; 0 if none is
     payload_bytes: int
 
 
@@ -120,35 +123,39 @@ def prepare(
     files: Sequence[Path],
     folder: Path,
     is_inventory: Callable[[str], bool],
-    progress: Callable[[int], None] = lambda _: None,
+    progress: Callable[[Prepared], None] = lambda _: None,
     sort_bytes: int = SORT_BYTES,
 ) -> Prepared:
     """Sorts captures into `folder` in bounded memory: offsets order a partition, record times merge partitions.
 
     A message that several files hold (same topic, partition and offset) is kept once. Files that are nearly in order
-    are read once; others first for the places of their messages in that order, then for what these hold.
+    are read once; others first for the places of their messages in that order, then for what these hold. `progress` is
+    told what is there so far, each 10,000 messages.
     """
     files = [_spooled(path, folder / f"spooled-{n}") if path.is_fifo() else path for n, path in enumerate(files)]
     with ExitStack() as stack:
         try:
-            found = _write(_nearly_in_order(read_captures(files, progress), sort_bytes // 4), folder, is_inventory)
+            rows = _nearly_in_order(read_captures(files), sort_bytes // 4)
+            found = _write(rows, folder, is_inventory, progress)
         except _Disorder:
             places = _places(read_captures(files))
-            placed = ((place, m) for place, m in zip(places, read_captures(files, progress), strict=True) if place >= 0)
-            found = _write(_in_order(placed, sort_bytes, stack), folder, is_inventory)
+            placed = ((place, m) for place, m in zip(places, read_captures(files), strict=True) if place >= 0)
+            found = _write(_in_order(placed, sort_bytes, stack), folder, is_inventory, progress)
     if found.messages == 0:
         raise UsageError(f"{', '.join(map(str, files))}: no messages in this capture; there is nothing to replay")
     return found
 
 
-def _write(rows: Iterable[_Row], folder: Path, is_inventory: Callable[[str], bool]) -> Prepared:
+def _write(
+    rows: Iterable[_Row], folder: Path, is_inventory: Callable[[str], bool], progress: Callable[[Prepared], None]
+) -> Prepared:
     """Rows in their order as the two files of a prepared capture."""
     topics: dict[str, int] = {}
     heard_ms: int | None = None
     payload_bytes = 0
-    telemetry, inventory = folder / "telemetry.avro", folder / "inventory.avro"
+    telemetry, inventory, heard = folder / "telemetry.avro", folder / "inventory.avro", folder / "heard"
     with _prepared_file(telemetry) as data, _prepared_file(inventory) as changes:
-        for _, topic, partition, offset, timestamp, key, value in rows:
+        for number, (_, topic, partition, offset, timestamp, key, value) in enumerate(rows, start=1):
             topics[topic] = topics.get(topic, 0) + 1
             payload_bytes += len(value or b"")
             row = {"k": key, "v": value, "topic": topic, "partition": partition, "offset": offset, "ms": timestamp}
@@ -157,7 +164,10 @@ def _write(rows: Iterable[_Row], folder: Path, is_inventory: Callable[[str], boo
             else:
                 data.write(row | {"before_ms": heard_ms})
                 heard_ms = timestamp if heard_ms is None else max(heard_ms, timestamp)
-    return Prepared(telemetry, inventory, sum(topics.values()), topics, heard_ms or 0, payload_bytes)
+            if number % 10_000 == 0:
+                progress(Prepared(telemetry, inventory, heard, number, dict(topics), payload_bytes))
+    heard.write_text(str(heard_ms or 0))
+    return Prepared(telemetry, inventory, heard, sum(topics.values()), topics, payload_bytes)
 
 
 @contextmanager
@@ -309,7 +319,7 @@ def _opened(path: Path) -> Iterator[Iterable[bytes]]:
         if path.suffix == ".gz":
             yield stack.enter_context(gzip.open(raw))
         elif path.suffix == ".zst":
-            yield _lines(_decompressed(raw))
+            yield _lines(_ahead(_decompressed(raw)))
         else:
             yield raw
 
@@ -325,6 +335,15 @@ def _decompressed(raw: IO[bytes]) -> Iterator[bytes]:
             block = frame.unused_data if frame.eof else b""
     if not frame.eof:
         raise EOFError("compressed file ended before its end was reached")
+
+
+def _ahead(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """Blocks, the next of which another thread makes while one is used."""
+    with ThreadPoolExecutor(1) as pool:
+        waiting = deque(pool.submit(next, blocks, None) for _ in range(_AHEAD))
+        while (block := waiting.popleft().result()) is not None:
+            waiting.append(pool.submit(next, blocks, None))
+            yield block
 
 
 def _lines(blocks: Iterable[bytes]) -> Iterator[bytes]:

@@ -9,17 +9,18 @@ import sys
 import tempfile
 import traceback
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import nullcontext
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 import orjson
 
 from afoot.batches import fitting
-from afoot.captures import Prepared, prepare
+from afoot.captures import Prepared
 from afoot.config import Config, load_config
 from afoot.errors import AfootError, UsageError
+from jobs.findings.sorting import Sorting
 
 BRIEF_BYTES = 512 * 1024 * 1024  # that a capture holds: a minute or so for the job
 WATCH_EVERY_S = 5  # for failures
@@ -65,8 +66,11 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         config = load_config(given.config)
         # A job that hangs goes on writing there until its engine ends.
-        with tempfile.TemporaryDirectory(prefix="afoot-", ignore_cleanup_errors=True) as folder:
-            run(config, given, Path(folder))
+        with (
+            tempfile.TemporaryDirectory(prefix="afoot-", ignore_cleanup_errors=True) as folder,
+            Sorting(config, given.capture, Path(folder)) if given.capture else nullcontext() as sorting,
+        ):
+            run(config, given, Path(folder), sorting)
     except AfootError as error:
         print(f"afoot: {error}", file=sys.stderr, flush=True)
         return error.exit_status
@@ -77,8 +81,8 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def run(config: Config, given: argparse.Namespace, folder: Path) -> None:
-    """The job of a configuration, from Kafka or a capture, until it ends or is told to stop."""
+def run(config: Config, given: argparse.Namespace, folder: Path, sorting: Sorting | None = None) -> None:
+    """The job of a configuration, from Kafka or a capture that is being sorted, until it ends or is told to stop."""
     lake = given.lake or config.lake
     if lake is None:
         raise UsageError(f"{config.source}: [lake] uri is missing; it says where findings go")
@@ -94,11 +98,18 @@ def run(config: Config, given: argparse.Namespace, folder: Path) -> None:
             # Whoever started the job is gone, and nobody else would ever stop it.
             given.tell, interrupts.asked = False, True
 
-    capture = prepared(config, given.capture, folder, tell) if given.capture else None
+    def sorting_goes_on(so_far: Prepared | None) -> None:
+        if interrupts.asked:
+            raise Interrupted
+        if so_far is not None:
+            tell(f"sorting the capture: {so_far.messages:,} messages")
+
+    # Of a long capture, all but its messages is known before they are sorted; a brief one is sorted soon.
+    capture = sorting.begun(BRIEF_BYTES, sorting_goes_on) if sorting else None
     tell("starting the engine")
     # Imported here: pyflink takes a second that wrong usage should not wait for.
     from jobs.findings import engine
-    from jobs.findings.job import Outlets, build
+    from jobs.findings.job import Outlets, build, capture_lateness
 
     # From here on a signal sets a mark, and no exception leaves the Java gateway in the middle of an answer.
     interrupts.job_began = True
@@ -119,6 +130,11 @@ def run(config: Config, given: argparse.Namespace, folder: Path) -> None:
         outlets = Outlets(lake=lake, alerts_path=given.alerts_path, name=given.name)
         tell("planning the job")
         inserts = build(table_env, config, outlets, capture, given.bounded)
+        if sorting is not None and capture is not None:
+            planned_ms = capture_lateness(config, capture)
+            capture = sorting.ended(sorting_goes_on)
+            if capture_lateness(config, capture) != planned_ms:  # by a topic that had not come by then
+                inserts = build(engine.another(table_env), config, outlets, capture)
         if interrupts.asked:
             raise Interrupted
         result = inserts.execute()
@@ -149,16 +165,6 @@ def run(config: Config, given: argparse.Namespace, folder: Path) -> None:
             state = engine.stop(result)
             wait([ended], timeout=engine.CANCEL_S)  # for the engine to remove the checkpoints before
             tell("stopped", state=state)
-
-
-def prepared(config: Config, files: list[Path], folder: Path, tell: Any) -> Prepared:
-    """A capture sorted for the job."""
-
-    def is_inventory(topic: str) -> bool:
-        entry = config.topic_of(topic)
-        return entry is not None and entry.kind == "inventory"
-
-    return prepare(files, folder, is_inventory, lambda count: tell(f"sorting the capture: {count:,} messages"))
 
 
 if __name__ == "__main__":

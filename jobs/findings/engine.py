@@ -132,6 +132,11 @@ def embedded(options: Mapping[str, str], folder: Path, brief: bool = False) -> S
     return _environment(Configuration(j_configuration=java))
 
 
+def another(table_env: StreamTableEnvironment) -> StreamTableEnvironment:
+    """A new environment of the same options, for a job that is planned again."""
+    return _environment(Configuration(j_configuration=table_env._j_tenv.execEnv().getConfiguration().clone()))
+
+
 def _gateway() -> Any:
     """PyFlink's gateway to a JVM of ours. What that writes to standard error goes to ours.
 

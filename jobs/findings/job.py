@@ -110,8 +110,7 @@ def build(
     by_shard = render("03_windows.sql", keys=[keys[0], *keys], **values, **window)  # NOWHERE, then 0, 1, ...
     windows = keyed_rows(table_env, by_shard, WINDOW)
     changes = table_env.to_data_stream(table_env.sql_query(render("04_inventory.sql", **values, **window)))
-    ends_ms = None if capture is None else capture.heard_ms - _capture_lateness(config, capture) - 1
-    scored = _scored(windows, changes, config, ends_ms)
+    scored = _scored(windows, changes, config, capture)
     table_env.create_temporary_view("scored", table_env.from_data_stream(scored, timed_schema(SCORED)))
     table_env.create_temporary_view("placed", table_env.sql_query(render("05_placed.sql")))
     for statement in statements(render("06_joins.sql", **window)):
@@ -132,7 +131,7 @@ def _sources(
 ) -> None:
     skew = config.window.max_skew_ms
     if capture is not None:
-        lateness_ms = _capture_lateness(config, capture)
+        lateness_ms = capture_lateness(config, capture)
         script = render(
             "01_sources_capture.sql",
             lateness=interval(lateness_ms),
@@ -165,7 +164,7 @@ def _sources(
     table_env.create_temporary_function("decode_messages", decode_messages(config))
 
 
-def _capture_lateness(config: Config, capture: Prepared) -> int:
+def capture_lateness(config: Config, capture: Prepared) -> int:
     """Merged by record time, the capture's topics move together: no faster than the latest of them may be, in ms."""
     topics = [config.topic_of(name) for name in capture.topics]
     return max((topic.lateness_ms for topic in topics if topic is not None and topic.kind != "inventory"), default=0)
@@ -201,10 +200,15 @@ def _frames(
     return table_env.from_data_stream(stream, own_time_schema(FRAMES, "rt"))
 
 
-def _scored(windows: KeyedStream, changes: DataStream, config: Config, ends_ms: int | None) -> DataStream:
+def _scored(windows: KeyedStream, changes: DataStream, config: Config, capture: Prepared | None) -> DataStream:
+    function = (
+        ScoreAndPlace(config)
+        if capture is None
+        else ScoreAndPlace(config, capture.heard, capture_lateness(config, capture))
+    )
     return (
         windows.connect(changes.broadcast(CHANGES))
-        .process(ScoreAndPlace(config, ends_ms), row_type(SCORED))
+        .process(function, row_type(SCORED))
         .name("score and place")
         .uid("score-and-place")
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
@@ -47,13 +48,13 @@ class ScoreAndPlace(KeyedBroadcastProcessFunction):  # type: ignore[misc]
     """Signals of a window, when the next one has closed: a counter's window needs the sample behind its end.
 
     Input: rows (points, bodies, unasked), timestamped with the end of their window; output: rows of SCORED, timestamped
-    with the end of the window after theirs. `ends_ms` is the event time that a capture reaches, None for topics.
+    with the end of the window after theirs. `heard` is the file with a capture's last time, None for topics.
     """
 
-    def __init__(self, config: Config, ends_ms: int | None = None) -> None:
+    def __init__(self, config: Config, heard: Path | None = None, lateness_ms: int = 0) -> None:
         self.config = config
-        # At the end of its input an instance cannot tell how far event time got: it may hear of the inventory last.
-        self.ends_ms = -1 if ends_ms is None else ends_ms
+        self.heard = heard
+        self.lateness_ms = lateness_ms
 
     def open(self, runtime_context: RuntimeContext) -> None:
         prepare_worker()
@@ -68,6 +69,8 @@ class ScoreAndPlace(KeyedBroadcastProcessFunction):  # type: ignore[misc]
         self.pending = runtime_context.get_map_state(MapStateDescriptor("pending", Types.LONG(), pickled))
         self.parts = runtime_context.get_map_state(MapStateDescriptor("shard", Types.STRING(), pickled))
         self.shards: dict[int, Shard] = {}
+        # At the end of its input an instance cannot tell how far event time got: it may hear of the inventory last.
+        self.ends_ms = -1 if self.heard is None else int(self.heard.read_text()) - self.lateness_ms - 1
 
     def process_broadcast_element(self, value: Any, ctx: Any) -> None:
         self.inventory.add(value["changes"], ctx.get_broadcast_state(CHANGES))

@@ -20,7 +20,7 @@ def main(config_file: str | None, from_capture: bool) -> None:
         for name in ("telemetry", "inventory"):
             (folder / f"{name}.jsonl.gz").write_bytes(b"")
         telemetry, inventory = folder / "telemetry.jsonl.gz", folder / "inventory.jsonl.gz"
-        capture = Prepared(telemetry, inventory, 1, {"telemetry.metrics": 1}, heard_ms=0, payload_bytes=0)
+        capture = Prepared(telemetry, inventory, folder / "heard", 1, {"telemetry.metrics": 1}, payload_bytes=0)
     table_env = engine.embedded(engine.settings(config) | engine.replay_settings(folder), folder, brief=True)
     inserts = build(table_env, config, Outlets(lake=str(folder / "lake")), capture)
     inserts.attach_as_datastream()
