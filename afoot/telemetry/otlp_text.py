@@ -24,8 +24,10 @@ import orjson
 
 from afoot.errors import DecodeError
 from afoot.telemetry import limits
+from afoot.telemetry.otlp import renamed
 from afoot.telemetry.rows import Decoded, MetricPoint, Points
 from afoot.telemetry.shapes import LEAST, MARKS, NUMBER, TIME_NS, TRIAL_NS, Heads, heads_of, marked, points_of
+from afoot.telemetry.values import Refused
 
 _OPEN, _RESOURCE, _METRICS, _CLOSE, _END = b'{"resourceMetrics":[', b'{"resource":', b'"metrics":[', b"]}]}", b"]}"
 _NAME, _POINTS, _TIME = b'{"name":', b'"dataPoints":[', b'"timeUnixNano":"'
@@ -47,6 +49,7 @@ _BITS = 50  # of numbers of our choice, so that they are floats as well
 Known = dict[tuple[bytes, ...], Heads | None]
 _OVERHEAD = 400  # bytes of a point that is remembered, beside its texts, about
 _PLACE = 100  # the same of one in a section
+_TRIED = 16  # times a message's own bytes, for its texts with what is around them: one long text may be around many
 
 
 class Point(NamedTuple):
@@ -141,10 +144,11 @@ class Pieces:
 
     def __init__(self, read: Callable[[bytes], Decoded]) -> None:
         self._read = read
-        self._known: dict[bytes, Known] = {}  # by the resource's text
+        self._known: dict[bytes, Known | None] = {}  # by the resource's text; None: it holds more than a resource
         self._last: dict[tuple[bytes, int], Section] = {}  # by a section's text up to its first time, and its points
         self._heads: dict[tuple[str, str, str, int], MetricPoint] = {}  # of others
         self._bytes = 0
+        self._left = 0  # of what may be tried for a message, in bytes
 
     def decode(self, value: bytes) -> Decoded:
         """The points of a message: from its pieces, or by its format's decoder."""
@@ -160,6 +164,7 @@ class Pieces:
             self._last.clear()
             self._heads.clear()
             self._bytes = 0
+        self._left = min(_TRIED * len(value), limits.CACHE_BYTES)
         sections = value[len(_OPEN + _RESOURCE) : -len(_CLOSE + _END)].split(_NEXT_RESOURCE)
         points = None
         # What is expected may turn out to be said in another way only when all is read.
@@ -187,10 +192,9 @@ class Pieces:
         """Adds a resource, each of its points looked for; False where it is spelled in another way."""
         first, *pieces = text.split(_TIME)
         resource, _, before = first.partition(_METRICS + _NAME)
-        known = self._known.get(resource)
+        known = self._opened(resource)
         if known is None:
-            known = self._known[resource] = {}
-            self._bytes += len(resource) + _OVERHEAD
+            return False
         points: list[Point] = []
         metric: list[bytes] = []  # from each of its times up to the next
         ends = _NAME  # without a time in all of the section
@@ -204,9 +208,10 @@ class Pieces:
             else:
                 own = _NAME + _TIME.join([before, *metric])
                 other = b"".join((_RESOURCE, resource, _METRICS, own, _CLOSE))
-                if not (_is_object(own) and _is_object(other)):
-                    return False
                 found.others.append(other)
+                self._left -= len(other)
+                if self._left < 0 or not (_is_object(own) and _is_object(other)):
+                    return False
             metric.clear()
             before = following
         if ends:  # of a metric, and no time behind it
@@ -214,8 +219,10 @@ class Pieces:
         if len(points) == len(pieces):  # so each piece is a point's
             behind = [piece[len(point.said) :] for piece, point in zip(pieces, points, strict=True)]
             section = Section.of(points, behind)
-            self._bytes += 0 if (first, len(pieces)) in self._last else len(text) + _PLACE * len(pieces)
-            self._last[first, len(pieces)] = section
+            key = (first, len(pieces))
+            held = self._last[key].behind_bytes if key in self._last else -len(first) - _PLACE * len(pieces)
+            self._bytes += section.behind_bytes - held
+            self._last[key] = section
         else:
             section = Section.of(points, [])
         return found.add(section, [point.said for point in points])
@@ -223,6 +230,7 @@ class Pieces:
     def _of_metric(self, resource: bytes, known: Known, before: bytes, metric: list[bytes]) -> list[Point]:
         """The points of a metric, if all are known."""
         name, opens, own = before.rpartition(_POINTS)
+        name += opens
         after = metric[-1].partition(b"}")[2]
         points: list[Point] = []
         for number, piece in enumerate(metric, start=1):
@@ -231,10 +239,10 @@ class Pieces:
             if plain := _PLAIN.fullmatch(said):
                 between, bounds = plain[2] or plain[5], b""
                 said, quote = (said[:-1], b'"') if plain[7] else (said, b"")
-                key = (name + opens, own, between, quote + b"}", after)
+                key = (name, own, between, quote + b"}", after)
             elif histogram := _HISTOGRAM.fullmatch(said):
                 between, bounds = b"", histogram[2]
-                key = (name + opens, own, bounds, after)
+                key = (name, own, bounds, after)
             else:
                 return []
             heads = known[key] if key in known else self._meet(resource, known, key)
@@ -266,6 +274,18 @@ class Pieces:
             self._bytes += len(row.labels.text) + _OVERHEAD
         return head
 
+    def _opened(self, resource: bytes) -> Known | None:
+        """The points that are known of a resource; None where there is more to its text than whose they are."""
+        if resource not in self._known:
+            section = _RESOURCE + resource + _METRICS + _CLOSE
+            try:
+                alone = self._read(_OPEN + section + _END) if _is_object(section) else None
+            except DecodeError:
+                alone = None
+            self._known[resource] = None if alone is None or alone.rows or alone.refused else {}
+            self._bytes += len(resource) + _OVERHEAD
+        return self._known[resource]
+
     def _meet(self, resource: bytes, known: Known, key: tuple[bytes, ...]) -> Heads | None:
         """Remember a point by its texts: its metric's before it, its own around its numbers, and what is after it."""
         name, own, *_, after = key
@@ -273,6 +293,9 @@ class Pieces:
         point = own + _TIME + trial
         metric = _NAME + name + point + after
         section = _RESOURCE + resource + _METRICS + metric + _CLOSE
+        self._left -= len(section)
+        if self._left < 0:
+            return None
         heads = None
         if all(map(_is_object, (section, metric, point))):
             try:
@@ -280,7 +303,7 @@ class Pieces:
             except DecodeError:
                 heads = None  # no point of ours: messages with it are read in full, which says why
         known[key] = heads
-        self._bytes += len(section) + _OVERHEAD
+        self._bytes += len(section) + _OVERHEAD * (2 * len(heads) - 1 if heads else 1)
         return heads
 
 
@@ -296,7 +319,9 @@ def _tried_plain(between: bytes, behind: bytes) -> tuple[bytes, int, list[int]]:
 def _tried_histogram(bounds: bytes) -> tuple[bytes, int, list[int]]:
     """The same of a histogram: its rows are those that `_counted` gives."""
     time_ns = TRIAL_NS + secrets.randbits(_BITS)
-    counts = [1 + secrets.randbits(_BITS) for _ in range(bounds.count(b",") + 2)] if len(bounds) > 2 else [1]
+    buckets = bounds.count(b",") + 2 if len(bounds) > 2 else 1
+    bits = _BITS - buckets.bit_length()  # as rows are sums of them
+    counts = [1 + secrets.randbits(bits) for _ in range(buckets)]
     total, summed = sum(counts) + secrets.randbits(_BITS), secrets.randbits(_BITS)
     text = b'%d","count":%d,"sum":%d,"bucketCounts":[%s],"explicitBounds":%s}'
     said = text % (time_ns, total, summed, b",".join([b"%d" % count for count in counts]), bounds)
@@ -320,7 +345,9 @@ def _counted(said: bytes, bounds: bytes, heads: Heads) -> tuple[Heads, int, list
 
 
 def _is_object(text: bytes) -> bool:
+    """Whether this is an object, and one whose keys read the same in whatever message they are."""
     try:
-        return type(orjson.loads(text)) is dict
-    except orjson.JSONDecodeError:
+        read = orjson.loads(text)
+        return type(read) is dict and bool(renamed(read) == read)
+    except (orjson.JSONDecodeError, Refused):
         return False

@@ -15,8 +15,8 @@ from afoot.config import load_config
 from afoot.errors import AfootError, UsageError
 from afoot.telemetry.rows import Message
 from jobs.findings.sorting import Sorting
-from tests.jobs.support import configure, gauge, replay, tables, unasked_point
-from tests.servers.process import REPOSITORY
+from tests.jobs.support import configure, gauge, replay, tables, unasked_point, wait_for
+from tests.servers.process import REPOSITORY, alive
 
 T0_MS = 1_768_435_200_000
 METRICS, LATER = "telemetry.metrics", "telemetry.cloudwatch"
@@ -42,7 +42,8 @@ def test_what_is_there_is_told_before_all_is(capture: Path, tmp_path: Path) -> N
         assert begun.topics == {METRICS: 10_000} and begun.payload_bytes == 20_000
         assert sorting.ended(told.append).topics == {METRICS: COUNT - 1, LATER: 1}
         assert begun.heard.read_text() == str(T0_MS + COUNT)
-        assert [part.messages for part in told if part] == [10_000, 20_000, COUNT]
+        messages = [part.messages for part in told if part]
+        assert messages[0] == 10_000 and messages[-1] == COUNT and messages == sorted(messages)
 
 
 def test_a_brief_capture_is_all_there_before_anything_begins(capture: Path, tmp_path: Path) -> None:
@@ -80,6 +81,21 @@ def test_a_sorting_ends_with_whoever_waits(tmp_path: Path) -> None:
     with Sorting(load_config(None), [tmp_path / "endless.jsonl"], tmp_path) as sorting:
         assert sorting._process.is_alive()
     assert sorting._process.exitcode == -signal.SIGKILL
+
+
+def test_a_sorting_ends_with_a_parent_that_was_killed(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "endless.jsonl")
+    parent = (
+        "import os, signal; from pathlib import Path; from afoot.config import load_config; "
+        "from jobs.findings.sorting import Sorting; "
+        f"sorting = Sorting(load_config(None), [Path('{tmp_path}/endless.jsonl')], Path('{tmp_path}')); "
+        "print(sorting._process.pid, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", parent], cwd=REPOSITORY, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert ran.returncode == -signal.SIGKILL
+    wait_for("the end of the sorting", lambda: not alive(int(ran.stdout)), patience_s=20)
 
 
 @pytest.mark.slow

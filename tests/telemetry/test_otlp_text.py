@@ -488,3 +488,101 @@ def test_where_a_point_is_missing_the_other_resources_are_expected(monkeypatch: 
     value = told(SAID).replace(b'"startTimeUnixNano":"2"', b'"startTimeUnixNano":"22"', 1)  # as after a restart
     assert decode.outcome(value) == in_full(value)
     assert len(looked_for) == 1
+
+
+FILLER = (
+    '{"resource":{"attributes":[]},"scopeMetrics":[{"metrics":[{"name":"o","gauge":{"dataPoints":['
+    + ",".join(['{"timeUnixNano":"5","asDouble":0.5}'] * 2 * LEAST)
+    + "]}}]}]}"
+)
+
+
+def with_filler(*resources: str) -> bytes:
+    """A message of resources, and of enough points for pieces to be read."""
+    return f'{{"resourceMetrics":[{",".join([*resources, FILLER])}]}}'.encode()
+
+
+@pytest.mark.parametrize("time", ['"timeUnixNano": "7"', '"timeUnixNano":7', '"time_unix_nano":"7"'])
+@pytest.mark.parametrize("value", ['"asDouble":0.5', '"asDouble":"0.5"'])
+def test_a_metric_before_those_that_are_looked_for_is_read_once(time: str, value: str) -> None:
+    hidden = f'{{"unit":"s","name":"first","gauge":{{"dataPoints":[{{{time},"asDouble":1.5}}]}}}}'
+    point = f'{{"timeUnixNano":"5",{value}}}'
+    metrics = ",".join(f'{{"name":"{name}","gauge":{{"dataPoints":[{point}]}}}}' for name in "xy")
+    scopes = f'{{"metrics":[{hidden}]}},{{"metrics":[{metrics}]}}'
+    value_of = with_filler(f'{{"resource":{{"attributes":[]}},"scopeMetrics":[{scopes}]}}')
+    decode = Told()
+    for _ in range(2):
+        assert decode.outcome(value_of) == in_full(value_of)
+
+
+@pytest.mark.parametrize("value", ['"asDouble":0.5', '"asDouble":"0.5"'])
+@pytest.mark.parametrize("kind", ['"is_monotonic":true,"aggregation_temporality":2', '"isMonotonic":true'])
+def test_a_key_in_snake_case_reads_the_same_beside_one_that_has_all_renamed(kind: str, value: str) -> None:
+    point = f'{{"timeUnixNano":"5",{value}}}'
+    label = '{"key":"a","value":{"string_value":"s"}}'
+    first = (
+        f'{{"resource":{{"attributes":[{label}]}},"scopeMetrics":[{{"metrics":'
+        f'[{{"name":"x","gauge":{{"dataPoints":[{point}]}}}}]}}]}}'
+    )
+    second = (
+        '{"resource":{"attributes":[]},"scopeMetrics":[{"metrics":'
+        f'[{{"name":"y","sum":{{{kind},"dataPoints":[{point}]}}}}]}}]}}'
+    )
+    decode = Told()
+    for value_of in (with_filler(second), with_filler(first, second), with_filler(second)):
+        assert decode.outcome(value_of) == in_full(value_of)
+
+
+@pytest.mark.parametrize("bounds", [0, 1, 10, 15, 30, 160])
+def test_a_histogram_of_any_bounds_is_read_from_pieces(bounds: int) -> None:
+    counts, said = ",".join(["1"] * (bounds + 1)), ",".join(map(str, range(bounds)))
+    for number in range(20):
+        point = (
+            f'{{"startTimeUnixNano":"{number}","timeUnixNano":"5","count":{bounds + 1},"sum":1.5,'
+            f'"bucketCounts":[{counts}],"explicitBounds":[{said}]}}'
+        )
+        metric = f'{{"name":"h{number}","histogram":{{"dataPoints":[{point}]}}}}'
+        value = with_filler(f'{{"resource":{{}},"scopeMetrics":[{{"metrics":[{metric}]}}]}}')
+        decode = Told()
+        assert decode.outcome(value) == in_full(value)
+        assert decode.in_full == 0 and len(decode.pieces._last) == 2  # so it is expected from now on
+
+
+@pytest.mark.parametrize(
+    "numbers", ['"timeUnixNano":"5","asDouble":0.5', '"timeUnixNano":"5","count":1,"sum":1.5'], ids=["points", "others"]
+)
+def test_a_long_text_around_many_points_is_not_tried_with_each(numbers: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    points = [f'{{"startTimeUnixNano":"{number}",{numbers}}}' for number in range(500)]
+    kind = "gauge" if "asDouble" in numbers else "summary"
+    metrics = [f'{{"name":"m","description":"","{kind}":{{"dataPoints":[{point}]}}}}' for point in points]
+    if kind == "gauge":
+        metrics = [f'{{"name":"m","description":"{"x" * 100_000}","gauge":{{"dataPoints":[{",".join(points)}]}}}}']
+    label = f'{{"key":"k","value":{{"stringValue":"{"x" * 100_000}"}}}}'
+    value = with_filler(
+        f'{{"resource":{{"attributes":[{label}]}},"scopeMetrics":[{{"metrics":[{",".join(metrics)}]}}]}}'
+    )
+    decode = Told()
+    read: list[int] = []
+    read_of = decode.pieces._read
+
+    def noted(text: bytes) -> Decoded:
+        read.append(len(text))
+        return read_of(text)
+
+    monkeypatch.setattr(decode.pieces, "_read", noted)
+    assert decode.outcome(value) == in_full(value)
+    assert sum(read) < 20 * len(value)
+    assert decode.pieces._bytes < 20 * len(value) + 1_000_000
+
+
+def test_what_takes_the_place_of_a_section_is_counted_by_its_size() -> None:
+    decode = Told()
+    for number in range(5):
+        for more in ("", f'"x":"{"y" * 100_000}",'):
+            first = f'{{"startTimeUnixNano":"{number}","timeUnixNano":"5","asDouble":0.5}}'
+            second = f'{{{more}"timeUnixNano":"6","asDouble":1.5}}'
+            metric = f'{{"name":"m","gauge":{{"dataPoints":[{first},{second}]}}}}'
+            decode.outcome(with_filler(f'{{"resource":{{}},"scopeMetrics":[{{"metrics":[{metric}]}}]}}'))
+    held = sum(section.behind_bytes for section in decode.pieces._last.values())
+    assert held > 500_000
+    assert decode.pieces._bytes > held
