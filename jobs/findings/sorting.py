@@ -7,9 +7,9 @@ import os
 import signal
 import threading
 import time
-import traceback
 from collections.abc import Callable
-from multiprocessing import get_context
+from contextlib import suppress
+from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -81,7 +81,7 @@ def _sort(config: Config, files: list[Path], folder: Path, heard: Connection, to
     heard.close()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal it comes to all processes, and the first one ends us
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     last = -math.inf
 
     def is_inventory(topic: str) -> bool:
@@ -95,26 +95,22 @@ def _sort(config: Config, files: list[Path], folder: Path, heard: Connection, to
             told.send((so_far, False))
             last = time.monotonic()
 
+    said: Prepared | AfootError
     try:
-        said: Prepared | AfootError
-        try:
-            said = prepare(files, folder, is_inventory, tell)
-        except AfootError as error:
-            said = error
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            said = AfootError(f"the capture cannot be sorted into {folder}: {error}; nothing was replayed")
-        told.send((said, True))
+        said = prepare(files, folder, is_inventory, tell)
+    except AfootError as error:
+        said = error
     except BrokenPipeError:
         return  # nobody is there any more
-    except Exception:
-        traceback.print_exc()
-        raise SystemExit(1) from None
+    except OSError as error:
+        said = AfootError(f"the capture cannot be sorted into {folder}: {error}; nothing was replayed")
+    with suppress(BrokenPipeError):
+        told.send((said, True))
 
 
-def _end_with(parent: int) -> None:
-    """Ends this process soon after its parent, of which a capture that comes through a pipe would never tell it."""
-    while os.getppid() == parent:
-        time.sleep(TURN_S)
+def _end_with_parent() -> None:
+    """Ends this process with its parent, of which a capture that comes through a pipe would never tell it."""
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
     os._exit(1)
