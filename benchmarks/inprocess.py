@@ -17,7 +17,7 @@ from typing import NamedTuple
 import fastavro
 import orjson
 
-from afoot.captures import prepare
+from afoot.captures import prepare, unpacked
 from afoot.catalogue.loader import load_catalogue
 from afoot.config import Config, load_config
 from afoot.errors import DecodeError
@@ -82,7 +82,7 @@ def _rows(path: Path) -> Iterator[Message]:
     with path.open("rb") as stream:
         for row in fastavro.reader(stream):
             assert isinstance(row, dict)
-            yield Message(row["topic"], row["partition"], row["offset"], row["ms"], row["k"], row["v"])
+            yield Message(row["topic"], row["partition"], row["offset"], row["ms"], row["k"], unpacked(row["v"]))
 
 
 class _Reader:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from afoot.captures import Prepared, prepare, read_captures, write_captures
+from afoot.captures import Prepared, packed, prepare, read_captures, unpacked, write_captures
 from afoot.errors import AfootError, UsageError
 from afoot.telemetry.rows import Message
 
@@ -39,6 +39,11 @@ def test_what_is_written_is_read(tmp_path_factory: pytest.TempPathFactory, name:
     written = Message("t", 3, 7, 1_700_000_000_123, key, value, (("h", b"x"),))
     assert write_captures(path, [written]) == 1
     assert list(read_captures([path])) == [written]
+
+
+@given(value=st.none() | st.binary() | st.binary(max_size=20).map(lambda some: some * 10_000))
+def test_what_is_packed_is_unpacked(value: bytes | None) -> None:
+    assert unpacked(packed(value)) == value
 
 
 def test_kcat_lines_are_read(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import pandas as pd
 from pyflink.table import DataTypes
 from pyflink.table.udf import FunctionContext, ScalarFunction, UserDefinedScalarFunctionWrapper, udf
 
+from afoot.captures import unpacked
 from afoot.catalogue.loader import load_catalogue
 from afoot.config import Config
 from afoot.errors import DecodeError
@@ -23,11 +24,13 @@ from jobs.findings.worker import collect_batch, prepare_worker
 class DecodeMessages(ScalarFunction):  # type: ignore[misc]
     """Frames of messages, as texts of seven fields: kind, shard, window, messages, points, reason, body.
 
-    With [privacy] encrypting dead letters, a frame that may become one has its message's key and value as two more.
+    A frame that may become a dead letter has more: with [privacy] encrypting these, its message's key and value as two
+    texts; of a capture, whose values come packed, the value in hexadecimal digits, unless it has none.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, captured: bool = False) -> None:
         self.config = config
+        self.captured = captured
 
     def open(self, context: FunctionContext) -> None:
         prepare_worker()
@@ -39,6 +42,7 @@ class DecodeMessages(ScalarFunction):  # type: ignore[misc]
         privacy = self.config.privacy
         self.redactor = None if privacy is None else Redactor(privacy)
         self.sealer = None if privacy is None or privacy.dead_letters == "drop" else Sealer(privacy)
+        self.spells_out = self.captured and privacy is None
 
     def eval(
         self,
@@ -56,27 +60,32 @@ class DecodeMessages(ScalarFunction):  # type: ignore[misc]
         """
         collect_batch()
         times = ts.astype("datetime64[ms, UTC]").astype("int64")
+        values = map(unpacked, v) if self.captured else v.tolist()
         messages = [
             Message(*parts)
             for parts in zip(
-                topic, partition.tolist(), offset.tolist(), times.tolist(), k.tolist(), v.tolist(), strict=True
+                topic, partition.tolist(), offset.tolist(), times.tolist(), k.tolist(), values, strict=True
             )
         ]
         limits_ms = self.promises.hear(messages) if passed_ms is None else passed_ms.tolist()
         frames = self.frames(messages, limits_ms)
         texts = [[as_text(f) for f in some] for some in frames]
-        if self.sealer is not None:
+        if self.sealer is not None or self.spells_out:
             for message, some, found in zip(messages, frames, texts, strict=True):
-                self.seal(message, some, found)
+                self.keep(message, some, found)
         return pd.Series(texts, dtype=object)
 
-    def seal(self, message: Message, frames: list[Frame], texts: list[str]) -> None:
-        """Adds a message's key and value to the texts of those of its frames that may become dead letters."""
+    def keep(self, message: Message, frames: list[Frame], texts: list[str]) -> None:
+        """Adds what dead letters have of a message to the texts of those of its frames that may become one."""
         places = [place for place, frame in enumerate(frames) if frame.kind in ("dead", "refused", "unsure")]
-        if places and self.sealer is not None:
-            sealed = f"{SEPARATOR}{self.sealer.seal(message.key)}{SEPARATOR}{self.sealer.seal(message.value)}"
-            for place in places:
-                texts[place] += sealed
+        if not places:
+            return
+        if self.sealer is not None:
+            kept = f"{SEPARATOR}{self.sealer.seal(message.key)}{SEPARATOR}{self.sealer.seal(message.value)}"
+        else:
+            kept = "" if message.value is None else SEPARATOR + message.value.hex()
+        for place in places:
+            texts[place] += kept
 
     def frames(self, messages: list[Message], passed_ms: list[float]) -> list[list[Frame]]:
         """The frames of each message, in order; `passed_ms` as Sampler.batch takes it."""
@@ -124,6 +133,6 @@ def as_text(frame: Frame) -> str:
     )
 
 
-def decode_messages(config: Config) -> UserDefinedScalarFunctionWrapper:
-    """The function as SQL calls it."""
-    return udf(DecodeMessages(config), result_type=DataTypes.ARRAY(DataTypes.STRING()), func_type="pandas")
+def decode_messages(config: Config, captured: bool) -> UserDefinedScalarFunctionWrapper:
+    """The function as SQL calls it, for topics or what was prepared of a capture."""
+    return udf(DecodeMessages(config, captured), result_type=DataTypes.ARRAY(DataTypes.STRING()), func_type="pandas")

@@ -161,7 +161,7 @@ def _sources(
         table_env.create_temporary_view(
             "telemetry", table_env.from_data_stream(stream, own_time_schema(RECORDS, "heard"))
         )
-    table_env.create_temporary_function("decode_messages", decode_messages(config))
+    table_env.create_temporary_function("decode_messages", decode_messages(config, capture is not None))
 
 
 def capture_lateness(config: Config, capture: Prepared) -> int:
@@ -188,7 +188,15 @@ def _frames(
         sources.append(("inventory", "heard", False))
     privacy = config.privacy is not None
     decoded = " UNION ALL ".join(
-        render("02_decode.sql", source=source, counted_at=counted_at, passed=passed, privacy=privacy, **values)
+        render(
+            "02_decode.sql",
+            source=source,
+            counted_at=counted_at,
+            passed=passed,
+            privacy=privacy,
+            from_capture=from_capture,
+            **values,
+        )
         for source, counted_at, passed in sources
     )
     stream = table_env.to_data_stream(table_env.sql_query(decoded)).rebalance()

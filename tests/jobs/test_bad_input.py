@@ -37,7 +37,16 @@ SAID = {  # what a dead letter's reason says of each kind of bad message, to som
     "10^400": "metric 'write_lag_seconds' point 0: asDouble is inf; finite numbers only",
     "next year": "event time is more than 60 s after the record's own time",
     "the year 1970": "1 points late: their window, from 1970-01-02 00:00:00 UTC, had closed",
+    "nothing": "the message is empty",
+    "no value": r"the message has no value \(a tombstone\)",
+    "more than a message may hold": "16777217 bytes; at most 16777216 are",
 }
+MORE = bytes(range(256)) * 65_536 + b"\x1f"
+ODD_SIZES = (  # whose bytes, or none, have to come out as they were
+    Damage("nothing", "telemetry.metrics", "dead", lambda at: (b"", b"")),
+    Damage("no value", "telemetry.metrics", "dead", lambda at: (b"\x00\xff", None)),
+    Damage("more than a message may hold", "telemetry.metrics", "dead", lambda at: (b"\x1f", MORE)),
+)
 REPEAT = 2
 
 
@@ -74,7 +83,7 @@ def damaged(incident: Incident, tmp_path_factory: pytest.TempPathFactory) -> Dam
         "kept",
         lambda at: (None, gauge("write_lag_seconds", at, 3.5, job_name="j")),
     )
-    damages = (*DAMAGES, tenant, first_type)
+    damages = (*DAMAGES, *ODD_SIZES, tenant, first_type)
     bad, injected = damage(by_time(incident.recorded), seed=3, repeat=REPEAT, damages=damages)
     pushed = pushers(bad)
     folder = tmp_path_factory.mktemp("damaged") / "with a space, é and %20"

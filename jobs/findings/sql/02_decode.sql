@@ -3,6 +3,8 @@
 -- What could not be read, or may turn out to be late (kind 'unsure'), keeps the bytes of its message.
 {%- if privacy %}
 -- As [privacy] says: encrypted, in two more fields of the text, or not at all where it has none.
+{%- elif from_capture %}
+-- Values come packed here, so the text has that of its message as one more field, in hexadecimal digits.
 {%- endif %}
 SELECT
   kind,
@@ -21,7 +23,7 @@ SELECT
   v,
 {%- else %}
   CASE WHEN kind IN ('dead', 'refused', 'unsure') THEN k END AS k,
-  CASE WHEN kind IN ('dead', 'refused', 'unsure') THEN v END AS v,
+  {{ "v" if from_capture else "CASE WHEN kind IN ('dead', 'refused', 'unsure') THEN v END AS v" }},
 {%- endif %}
   counted_at,
   heard
@@ -38,6 +40,9 @@ FROM (
 {%- if privacy %}
     CAST(ENCODE(NULLIF(SPLIT_INDEX(frame, {{ separator }}, 7), ''), 'UTF-8') AS BYTES) AS k,
     CAST(ENCODE(NULLIF(SPLIT_INDEX(frame, {{ separator }}, 8), ''), 'UTF-8') AS BYTES) AS v,
+{%- elif from_capture %}
+    k,
+    UNHEX(SPLIT_INDEX(frame, {{ separator }}, 7)) AS v,
 {%- else %}
     k, v,
 {%- endif %}

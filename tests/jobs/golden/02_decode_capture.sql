@@ -1,0 +1,39 @@
+-- Step 2: messages become frames. decode_messages (Python, a batch of messages a call) returns the frames of a message
+-- as texts of seven fields; a frame is a sample block of one (shard, minute), inventory changes, counts, or a refusal.
+-- What could not be read, or may turn out to be late (kind 'unsure'), keeps the bytes of its message.
+-- Values come packed here, so the text has that of its message as one more field, in hexadecimal digits.
+SELECT
+  kind,
+  shard,
+  window_ms,
+  messages,
+  points,
+  reason,
+  body,
+  topic,
+  `partition`,
+  `offset`,
+  ts,
+  CASE WHEN kind IN ('dead', 'refused', 'unsure') THEN k END AS k,
+  v,
+  counted_at,
+  heard
+FROM (
+  SELECT
+    SPLIT_INDEX(frame, u&'\001f', 0) AS kind,
+    CAST(SPLIT_INDEX(frame, u&'\001f', 1) AS INT) AS shard,
+    CAST(SPLIT_INDEX(frame, u&'\001f', 2) AS BIGINT) AS window_ms,
+    CAST(SPLIT_INDEX(frame, u&'\001f', 3) AS BIGINT) AS messages,
+    CAST(SPLIT_INDEX(frame, u&'\001f', 4) AS BIGINT) AS points,
+    SPLIT_INDEX(frame, u&'\001f', 5) AS reason,
+    SPLIT_INDEX(frame, u&'\001f', 6) AS body,
+    topic, `partition`, `offset`, ts,
+    k,
+    UNHEX(SPLIT_INDEX(frame, u&'\001f', 7)) AS v,
+    CAST(ts AS TIMESTAMP_LTZ(3)) AS counted_at,
+    heard
+  FROM (
+    SELECT decode_messages(k, v, topic, `partition`, `offset`, ts, passed_ms) AS frames, topic, `partition`, `offset`, ts, heard, k, v
+    FROM telemetry
+  ) CROSS JOIN UNNEST(frames) AS decoded (frame)
+)
