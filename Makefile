@@ -5,7 +5,7 @@ RUN := .venv/bin/
 SERVERS := postgresql collectd-core libyajl2 pmacct rsyslog rsyslog-kafka
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types unit browser servers bench live clean
+.PHONY: help setup demo test lint types unit browser servers collector bench live clean
 
 help: ## What there is to make
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -37,6 +37,12 @@ servers: ## PostgreSQL and the agents that Debian has, which the tests run; inst
 	@for file in /usr/lib/postgresql/*/bin/initdb /usr/sbin/collectd /usr/sbin/nfacctd /usr/lib/*/rsyslog/omkafka.so; do test -e "$$file" || missing=1; done; \
 		test -z "$$missing" || { test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq --no-install-recommends $(SERVERS) >/dev/null; } \
 		|| echo "some of these are missing: apt-get install --no-install-recommends $(SERVERS)" >&2
+
+collector: setup ## The OpenTelemetry Collector, built by Go 1.26, with the files shipped for it
+	@command -v go >/dev/null || { echo "go is missing: install Go 1.26 or newer" >&2; exit 1; }
+	cd tests/servers/collector && CGO_ENABLED=0 go build -mod=readonly -trimpath -ldflags="-s -w" -o $(CURDIR)/.tools/collector .
+	@$(RUN)python -m afoot.runtime.jars kafka
+	$(RUN)pytest -q -m collector
 
 bench: setup ## Throughput, memory and cost a point, as a table and as JSON
 	@$(RUN)python -m benchmarks
