@@ -48,7 +48,7 @@ PREPARED = {
         {"name": "before_ms", "type": ["null", "long"]},
     ],
 }
-PREPARED_BLOCK = 256 * 1024  # bytes that are written together
+PREPARED_BLOCK = 256 * 1024  # bytes that are compressed together
 _PACKING = "lz4_raw"  # half the time of Zstandard's quickest level; telemetry repeats so much that it does
 _LENGTH_BYTES = 4  # which say how long a packed value was
 THOROUGH, QUICK = 10, 3  # levels of Zstandard
@@ -201,7 +201,7 @@ def _write(
 @contextmanager
 def _prepared_file(path: Path) -> Iterator[Writer]:
     with path.open("wb") as stream:
-        writer = Writer(stream, PREPARED, sync_interval=PREPARED_BLOCK)
+        writer = Writer(stream, PREPARED, codec="zstandard", compression_level=1, sync_interval=PREPARED_BLOCK)
         yield writer
         writer.flush()
 
