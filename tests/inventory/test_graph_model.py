@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from afoot.inventory.graph import KEY_COLUMNS, Graph
@@ -67,6 +67,7 @@ class Model:
         self.rows: dict[str, dict[tuple[str, ...], dict[str, Any]]] = {table: {} for table in KEY_COLUMNS}
         self.since: dict[str, dict[tuple[str, ...], int]] = {table: {} for table in KEY_COLUMNS}
         self.known: set[str] = set()
+        self.addressed: dict[str, tuple[Any, int]] = {}  # by entity: its addresses, and since when it has these
         moments = sorted({change.time_ms for change in changes if change.time_ms <= at_ms or change.snapshot})
         for moment in moments:
             for change in changes:
@@ -75,6 +76,11 @@ class Model:
             from_ms = ALWAYS if moment == 0 else moment
             for table, rows in self.rows.items():
                 self.since[table] = {key: self.since[table].get(key, from_ms) for key in rows}
+            before, self.addressed = self.addressed, {}
+            for entity_id, row in self.entities().items():
+                addresses = row.get("addresses")
+                held, since = before.get(entity_id, (None, from_ms))
+                self.addressed[entity_id] = (addresses, since if held == addresses else from_ms)
 
     def _replay(self, change: InventoryChange) -> None:
         rows = self.rows[change.table]
@@ -106,7 +112,9 @@ class Model:
     def answers(self) -> tuple[Any, ...]:
         placement = self.placement()
         mentioned = {end for key in self.rows["relation"] for end in key[:2]} - self.deleted()
-        resolver = Resolver(self.entities(), mentioned, Counter())
+        resolver = Resolver(
+            self.entities(), mentioned, Counter(), addressed_ms=lambda entity_id: self.addressed[entity_id][1]
+        )
         schedules = {
             (key[0], row.get("entity_id"), row.get("expression") or "") for key, row in self.rows["schedule"].items()
         }
@@ -138,6 +146,15 @@ def times_of(changes: list[InventoryChange]) -> list[int]:
     return [-1, *range(0, last + 2)]
 
 
+SAME_ADDRESS = {"name": "a", "component": None, "attributes": {"match": [{"host": "b"}], "address": "10.0.0.1"}}
+
+
+@example(  # the address of a pod that has ended goes to another: chance gives two pods one address seldom
+    [
+        InventoryChange("entity", "upsert", ("pod:a/p",), SAME_ADDRESS, 0, True),
+        InventoryChange("entity", "upsert", ("pod:a/q",), SAME_ADDRESS, 1),
+    ]
+)
 @settings(max_examples=60, deadline=None)
 @given(histories())
 def test_any_time_is_answered_as_if_built_for_it(changes: list[InventoryChange]) -> None:
