@@ -49,7 +49,7 @@ PREPARED = {
     ],
 }
 PREPARED_BLOCK = 256 * 1024  # bytes that are compressed together
-_PACKING = "lz4_raw"  # half the time of Zstandard's quickest level; telemetry repeats so much that it does
+_PACKING = "lz4_raw"  # six tenths of the time of Zstandard's quickest level; telemetry repeats so much that it does
 _LENGTH_BYTES = 4  # which say how long a packed value was
 THOROUGH, QUICK = 10, 3  # levels of Zstandard
 _OVERHEAD = 400  # bytes of a message held beside its own, about

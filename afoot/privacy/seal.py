@@ -13,8 +13,8 @@ class Sealer:
     def __init__(self, policy: Policy) -> None:
         self._fernet = Fernet(policy.dead_letters_key) if policy.dead_letters_key is not None else None
 
-    def seal(self, value: bytes | None) -> str:
-        """A Fernet token of the bytes, "" where there are none or they are dropped."""
+    def seal(self, value: bytes | None) -> bytes | None:
+        """A Fernet token of the bytes; None where there are none or they are dropped."""
         if value is None or self._fernet is None:
-            return ""
-        return self._fernet.encrypt(value).decode("ascii")
+            return None
+        return self._fernet.encrypt(value)

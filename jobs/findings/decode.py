@@ -20,15 +20,21 @@ from jobs.findings.promises import Promises
 from jobs.findings.render import SEPARATOR
 from jobs.findings.worker import collect_batch, prepare_worker
 
+# Key and value of a message are there where a dead letter may come of it, encrypted or dropped as [privacy] says.
+RESULT = DataTypes.ROW(
+    [
+        DataTypes.FIELD("k", DataTypes.BYTES()),
+        DataTypes.FIELD("v", DataTypes.BYTES()),
+        DataTypes.FIELD("frames", DataTypes.ARRAY(DataTypes.STRING())),
+    ]
+)
+_MAY_DIE = {"dead", "refused", "unsure"}  # kinds of frames
+
 
 class DecodeMessages(ScalarFunction):  # type: ignore[misc]
-    """Frames of messages, as texts of seven fields: kind, shard, window, messages, points, reason, body.
+    """Frames of messages, as texts of seven fields: kind, shard, window, messages, points, reason, body."""
 
-    A frame that may become a dead letter has more: with [privacy] encrypting these, its message's key and value as two
-    texts; of a capture, whose values come packed, the value in hexadecimal digits, unless it has none.
-    """
-
-    def __init__(self, config: Config, captured: bool = False) -> None:
+    def __init__(self, config: Config, captured: bool) -> None:
         self.config = config
         self.captured = captured
 
@@ -41,8 +47,7 @@ class DecodeMessages(ScalarFunction):  # type: ignore[misc]
         self.decoders: dict[str, Decoder | None] = {}
         privacy = self.config.privacy
         self.redactor = None if privacy is None else Redactor(privacy)
-        self.sealer = None if privacy is None or privacy.dead_letters == "drop" else Sealer(privacy)
-        self.spells_out = self.captured and privacy is None
+        self.sealer = None if privacy is None else Sealer(privacy)
 
     def eval(
         self,
@@ -53,8 +58,8 @@ class DecodeMessages(ScalarFunction):  # type: ignore[misc]
         offset: pd.Series,
         ts: pd.Series,
         passed_ms: pd.Series | None = None,
-    ) -> pd.Series:
-        """A list of frames a message, for a batch of messages (columns of equal length; ts are UTC times).
+    ) -> pd.DataFrame:
+        """A row of RESULT a message, for a batch of messages (columns of equal length; ts are UTC times).
 
         `passed_ms` is the event time that was promised before a message; None where that is not known beforehand.
         """
@@ -69,23 +74,22 @@ class DecodeMessages(ScalarFunction):  # type: ignore[misc]
         ]
         limits_ms = self.promises.hear(messages) if passed_ms is None else passed_ms.tolist()
         frames = self.frames(messages, limits_ms)
-        texts = [[as_text(f) for f in some] for some in frames]
-        if self.sealer is not None or self.spells_out:
-            for message, some, found in zip(messages, frames, texts, strict=True):
-                self.keep(message, some, found)
-        return pd.Series(texts, dtype=object)
+        kept = [
+            self.kept(message) if any(frame.kind in _MAY_DIE for frame in some) else (None, None)
+            for message, some in zip(messages, frames, strict=True)
+        ]
+        columns = {
+            "k": [k for k, _ in kept],
+            "v": [v for _, v in kept],
+            "frames": [[as_text(frame) for frame in some] for some in frames],
+        }
+        return pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in columns.items()})
 
-    def keep(self, message: Message, frames: list[Frame], texts: list[str]) -> None:
-        """Adds what dead letters have of a message to the texts of those of its frames that may become one."""
-        places = [place for place, frame in enumerate(frames) if frame.kind in ("dead", "refused", "unsure")]
-        if not places:
-            return
-        if self.sealer is not None:
-            kept = f"{SEPARATOR}{self.sealer.seal(message.key)}{SEPARATOR}{self.sealer.seal(message.value)}"
-        else:
-            kept = "" if message.value is None else SEPARATOR + message.value.hex()
-        for place in places:
-            texts[place] += kept
+    def kept(self, message: Message) -> tuple[bytes | None, bytes | None]:
+        """Key and value as dead letters have them."""
+        if self.sealer is None:
+            return message.key, message.value
+        return self.sealer.seal(message.key), self.sealer.seal(message.value)
 
     def frames(self, messages: list[Message], passed_ms: list[float]) -> list[list[Frame]]:
         """The frames of each message, in order; `passed_ms` as Sampler.batch takes it."""
@@ -135,4 +139,4 @@ def as_text(frame: Frame) -> str:
 
 def decode_messages(config: Config, captured: bool) -> UserDefinedScalarFunctionWrapper:
     """The function as SQL calls it, for topics or what was prepared of a capture."""
-    return udf(DecodeMessages(config, captured), result_type=DataTypes.ARRAY(DataTypes.STRING()), func_type="pandas")
+    return udf(DecodeMessages(config, captured), result_type=RESULT, func_type="pandas")

@@ -186,17 +186,8 @@ def _frames(
     sources = [("telemetry", "ts", from_capture)]
     if config.inventory():
         sources.append(("inventory", "heard", False))
-    privacy = config.privacy is not None
     decoded = " UNION ALL ".join(
-        render(
-            "02_decode.sql",
-            source=source,
-            counted_at=counted_at,
-            passed=passed,
-            privacy=privacy,
-            from_capture=from_capture,
-            **values,
-        )
+        render("02_decode.sql", source=source, counted_at=counted_at, passed=passed, **values)
         for source, counted_at, passed in sources
     )
     stream = table_env.to_data_stream(table_env.sql_query(decoded)).rebalance()

@@ -11,7 +11,6 @@ from typing import Any
 
 import orjson
 import pytest
-import yaml
 
 from afoot.telemetry import formats
 from afoot.telemetry.rows import InventoryChange, LogRecord, Message, MetricPoint
@@ -109,10 +108,7 @@ def test_a_host_and_whoever_sends_otlp(kafka_server: Kafka, tmp_path: Path) -> N
         "resource": {"attributes": [{"key": "service.name", "value": {"stringValue": "router"}}]},
         "scopeLogs": [{"logRecords": [{"timeUnixNano": str(now_ns), "body": {"stringValue": "late again"}}]}],
     }
-    telemetry = {"service": {"telemetry": {"metrics": {"level": "none"}}}}  # its own, which has a port of its own
-    own = tmp_path / "own.yaml"
-    own.write_text(yaml.safe_dump(telemetry))
-    with running([file, own], tmp_path, {"KAFKA_BOOTSTRAP": kafka_server.bootstrap}):
+    with running([file], tmp_path, {"KAFKA_BOOTSTRAP": kafka_server.bootstrap}):
         request = urllib.request.Request(
             f"http://127.0.0.1:{http}/v1/logs",
             orjson.dumps({"resourceLogs": [said]}),
@@ -143,10 +139,8 @@ def test_a_cluster_tells_what_it_is_and_what_goes(kafka_server: Kafka, tmp_path:
             "auth_type: serviceAccount": "auth_type: kubeConfig",
         }
         file = shipped("otel-collector-inventory.yaml", tmp_path, replaced)
-        own = tmp_path / "own.yaml"
-        own.write_text(yaml.safe_dump({"service": {"telemetry": {"metrics": {"level": "none"}}}}))
         environment = {"KAFKA_BOOTSTRAP": kafka_server.bootstrap, "KUBECONFIG": str(cluster.kubeconfig(tmp_path))}
-        with running([file, own], tmp_path, environment):
+        with running([file], tmp_path, environment):
 
             def changes(op: str, *ids: str) -> Callable[[list[Any]], bool]:
                 return lambda rows: set(ids) <= {row.key[0] for row in rows if (row.table, row.op) == ("entity", op)}

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from apache_beam.runners.worker.statesampler import StateSampler
+from pyflink.fn_execution.ResettableIO import ResettableIO
 
 from afoot.simulate import Size, Truth, simulate
 from afoot.simulate.capture import read
@@ -40,3 +44,13 @@ def incident(tmp_path_factory: pytest.TempPathFactory) -> Incident:
     messages = recorded + pushers(recorded)
     rows, alerts = replay(messages, folder / "replay")
     return Incident(truth, recorded, messages, folder / "replay" / "lake", rows, alerts)
+
+
+@pytest.fixture
+def as_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Undoes what a Python worker does to its process."""
+    thresholds = gc.get_threshold()
+    monkeypatch.setattr(StateSampler, "run", StateSampler.run)  # to be put back
+    monkeypatch.setattr(ResettableIO, "read", ResettableIO.read)
+    yield
+    gc.set_threshold(*thresholds)

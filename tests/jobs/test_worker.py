@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import time
 import weakref
-from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pytest
 from apache_beam.runners.worker.statesampler import StateSampler
 from apache_beam.utils.counters import CounterFactory
 from pyflink.fn_execution.coder_impl_slow import ArrowCoderImpl
@@ -18,15 +15,6 @@ from pyflink.fn_execution.ResettableIO import ResettableIO
 from pyflink.table import DataTypes
 
 from jobs.findings.worker import collect_batch, prepare_worker
-
-
-@pytest.fixture
-def as_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    thresholds = gc.get_threshold()
-    monkeypatch.setattr(StateSampler, "run", StateSampler.run)  # to be put back
-    monkeypatch.setattr(ResettableIO, "read", ResettableIO.read)
-    yield
-    gc.set_threshold(*thresholds)
 
 
 def test_the_bytes_under_a_batchs_times_do_not_wait_for_the_collector(as_was: None) -> None:

@@ -15,15 +15,18 @@ KEYS = ("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", base64.b64encode(b"\xff"
 def test_the_key_opens_what_was_sealed() -> None:
     for key in KEYS:
         sealed = Sealer(Policy("k" * 16, dead_letters="encrypt", dead_letters_key=key)).seal(b"\x00\xffbytes")
-        assert "bytes" not in sealed
+        assert sealed is not None
+        assert b"bytes" not in sealed
         assert Fernet(key).decrypt(sealed) == b"\x00\xffbytes"
 
 
 def test_no_bytes_stay_no_bytes() -> None:
     sealer = Sealer(Policy("k" * 16, dead_letters="encrypt", dead_letters_key=KEYS[0]))
-    assert sealer.seal(None) == ""
-    assert Fernet(KEYS[0]).decrypt(sealer.seal(b"")) == b""
+    assert sealer.seal(None) is None
+    sealed = sealer.seal(b"")
+    assert sealed is not None
+    assert Fernet(KEYS[0]).decrypt(sealed) == b""
 
 
 def test_what_is_dropped_is_nothing() -> None:
-    assert Sealer(Policy("k" * 16)).seal(b"bytes") == ""
+    assert Sealer(Policy("k" * 16)).seal(b"bytes") is None

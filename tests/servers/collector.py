@@ -19,12 +19,17 @@ def collector() -> str:
 
 @contextlib.contextmanager
 def running(files: Sequence[Path], folder: Path, environment: Mapping[str, str]) -> Iterator[Process]:
-    """A Collector with configuration files, of which later ones say more, its log in folder."""
+    """A Collector with configuration files, of which later ones say more, its log in folder.
+
+    It has no metrics of itself, whose port would be the same for each.
+    """
+    quiet = folder / "quiet.yaml"
+    quiet.write_text("service: {telemetry: {metrics: {level: none}}}\n", encoding="utf-8")
     log = folder / "collector.log"
 
     def ready() -> bool:
         return "Everything is ready" in log.read_text(encoding="utf-8", errors="replace")
 
-    command = [collector(), *(f"--config={file}" for file in files)]
+    command = [collector(), *(f"--config={file}" for file in (*files, quiet))]
     with Process("the Collector", command, log, ready, environment) as process:
         yield process

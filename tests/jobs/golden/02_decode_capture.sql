@@ -1,7 +1,7 @@
 -- Step 2: messages become frames. decode_messages (Python, a batch of messages a call) returns the frames of a message
 -- as texts of seven fields; a frame is a sample block of one (shard, minute), inventory changes, counts, or a refusal.
--- What could not be read, or may turn out to be late (kind 'unsure'), keeps the bytes of its message.
--- Values come packed here, so the text has that of its message as one more field, in hexadecimal digits.
+-- What could not be read, or may turn out to be late (kind 'unsure'), keeps the bytes of its message. They come back
+-- from decoding, once a message: what a capture holds is packed, and [privacy] may have them encrypted or dropped.
 SELECT
   kind,
   shard,
@@ -15,7 +15,7 @@ SELECT
   `offset`,
   ts,
   CASE WHEN kind IN ('dead', 'refused', 'unsure') THEN k END AS k,
-  v,
+  CASE WHEN kind IN ('dead', 'refused', 'unsure') THEN v END AS v,
   counted_at,
   heard
 FROM (
@@ -27,13 +27,14 @@ FROM (
     CAST(SPLIT_INDEX(frame, u&'\001f', 4) AS BIGINT) AS points,
     SPLIT_INDEX(frame, u&'\001f', 5) AS reason,
     SPLIT_INDEX(frame, u&'\001f', 6) AS body,
-    topic, `partition`, `offset`, ts,
-    k,
-    UNHEX(SPLIT_INDEX(frame, u&'\001f', 7)) AS v,
+    topic, `partition`, `offset`, ts, k, v,
     CAST(ts AS TIMESTAMP_LTZ(3)) AS counted_at,
     heard
   FROM (
-    SELECT decode_messages(k, v, topic, `partition`, `offset`, ts, passed_ms) AS frames, topic, `partition`, `offset`, ts, heard, k, v
-    FROM telemetry
+    SELECT d.found.frames AS frames, d.found.k AS k, d.found.v AS v, topic, `partition`, `offset`, ts, heard
+    FROM (
+      SELECT decode_messages(k, v, topic, `partition`, `offset`, ts, passed_ms) AS found, topic, `partition`, `offset`, ts, heard
+      FROM telemetry
+    ) AS d
   ) CROSS JOIN UNNEST(frames) AS decoded (frame)
 )
