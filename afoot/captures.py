@@ -13,10 +13,9 @@ import marshal
 import shutil
 import tempfile
 from array import array
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from io import BufferedReader
 from itertools import chain
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -49,12 +48,13 @@ PREPARED = {
     ],
 }
 PREPARED_BLOCK = 256 * 1024  # bytes that are compressed together
-_PACKING = "lz4_raw"  # six tenths of the time of Zstandard's quickest level; telemetry repeats so much that it does
+# Six tenths of the time of Zstandard's quickest level; telemetry repeats so much that it does.
+_PACKING = pa.Codec("lz4_raw")
 _LENGTH_BYTES = 4  # which say how long a packed value was
 THOROUGH, QUICK = 10, 3  # levels of Zstandard
 _OVERHEAD = 400  # bytes of a message held beside its own, about
-_READ = 32 * 1024  # compressed bytes at a time: what they hold may be fifty times as much
-_AHEAD = 4  # blocks of that
+_COMPRESSED = {".gz": "gzip", ".zst": "zstd"}
+_READ = 128 * 1024  # bytes of content at a time
 
 
 _Row = tuple[int, str, int, int, int, bytes | None, bytes | None]  # place, and what a prepared row has
@@ -82,7 +82,7 @@ def read_captures(files: Sequence[Path], progress: Callable[[int], None] = lambd
         try:
             with _opened(path) as stream:
                 for number, line in enumerate(stream, start=1):
-                    if line.strip():
+                    if not line.isspace():
                         yield _message(line, path, number)
                         done += 1
                         if done % 10_000 == 0:
@@ -154,7 +154,7 @@ def packed(value: bytes | None) -> bytes | None:
     """A message's value as prepared files have it; None for None."""
     if value is None:
         return None
-    content: bytes = pa.compress(value, codec=_PACKING, asbytes=True)
+    content: bytes = _PACKING.compress(value, asbytes=True)
     return len(value).to_bytes(_LENGTH_BYTES) + content
 
 
@@ -163,7 +163,7 @@ def unpacked(value: bytes | None) -> bytes | None:
     if value is None:
         return None
     length = int.from_bytes(value[:_LENGTH_BYTES])
-    content: bytes = pa.decompress(memoryview(value)[_LENGTH_BYTES:], length, codec=_PACKING, asbytes=True)
+    content: bytes = _PACKING.decompress(memoryview(value)[_LENGTH_BYTES:], length, asbytes=True)
     return content
 
 
@@ -342,45 +342,12 @@ def _unspilled(run: IO[bytes]) -> Iterator[tuple[Any, ...]]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Iterable[bytes]]:
-    with ExitStack() as stack:
-        raw = stack.enter_context(path.open("rb"))
-        if path.suffix == ".gz":
-            yield stack.enter_context(gzip.open(raw))
-        elif path.suffix == ".zst":
-            yield _lines(_ahead(_decompressed(raw)))
-        else:
-            yield raw
-
-
-def _decompressed(raw: IO[bytes]) -> Iterator[bytes]:
-    """The content of Zstandard frames; EOFError where the last one was cut off, which no reader of the library says."""
-    frame = zstandard.ZstdDecompressor().decompressobj()
-    while block := raw.read(_READ):
-        while block:
-            if frame.eof:
-                frame = zstandard.ZstdDecompressor().decompressobj()
-            yield frame.decompress(block)
-            block = frame.unused_data if frame.eof else b""
-    if not frame.eof:
-        raise EOFError("compressed file ended before its end was reached")
-
-
-def _ahead(blocks: Iterator[bytes]) -> Iterator[bytes]:
-    """Blocks, the next of which another thread makes while one is used."""
-    with ThreadPoolExecutor(1) as pool:
-        waiting = deque(pool.submit(next, blocks, None) for _ in range(_AHEAD))
-        while (block := waiting.popleft().result()) is not None:
-            waiting.append(pool.submit(next, blocks, None))
-            yield block
-
-
-def _lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    rest = b""
-    for block in blocks:
-        *whole, rest = (rest + block).split(b"\n")
-        yield from whole
-    if rest:
-        yield rest
+    # Arrow's reader says when a file was cut off; the one of zstandard does not.
+    with (
+        pa.input_stream(path, compression=_COMPRESSED.get(path.suffix)) as content,
+        BufferedReader(content, _READ) as lines,
+    ):
+        yield lines
 
 
 @contextmanager

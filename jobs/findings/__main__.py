@@ -129,24 +129,25 @@ def run(config: Config, given: argparse.Namespace, folder: Path, sorting: Sortin
         table_env = engine.on_cluster(options) if given.cluster else engine.embedded(options, folder, brief=brief)
         outlets = Outlets(lake=lake, alerts_path=given.alerts_path, name=given.name)
         tell("planning the job")
-        inserts = build(table_env, config, outlets, capture, given.bounded)
+        build(table_env, config, outlets, capture, given.bounded).attach_as_datastream()
         if sorting is not None and capture is not None:
             planned_ms = capture_lateness(config, capture)
             capture = sorting.ended(sorting_goes_on)
             if capture_lateness(config, capture) != planned_ms:  # by a topic that had not come by then
-                inserts = build(engine.another(table_env), config, outlets, capture)
+                table_env = engine.another(table_env)
+                build(table_env, config, outlets, capture).attach_as_datastream()
         if interrupts.asked:
             raise Interrupted
-        result = inserts.execute()
+        job = engine.start(table_env)
         if given.cluster:
             return
-        ended = ThreadPoolExecutor(1).submit(result.wait)
+        ended = ThreadPoolExecutor(1).submit(job.get_job_execution_result().result)
         failed: engine.Failure | None = None
         for second in count():
             if ended.done() or interrupts.asked:
                 break
             if capture is None and second % WATCH_EVERY_S == 0:  # a replay is not started again
-                failure = engine.last_failure(result)
+                failure = engine.last_failure(job)
                 if failure is not None and failure != failed:
                     failed = failure
                     tell("starting again", cause=config.described(failure.cause))
@@ -155,14 +156,14 @@ def run(config: Config, given: argparse.Namespace, folder: Path, sorting: Sortin
         if ended.done():
             ended.result()
         elif capture is not None:
-            engine.cancel(result)
+            engine.cancel(job)
             raise AfootError(f"interrupted: {lake} holds a part of the capture's findings")
         elif config.flink.checkpoints is None:
-            engine.cancel(result)
+            engine.cancel(job)
             tell("stopped", state=None)
         else:
             tell("taking a savepoint; a second Ctrl-C ends at once")
-            state = engine.stop(result)
+            state = engine.stop(job)
             wait([ended], timeout=engine.CANCEL_S)  # for the engine to remove the checkpoints before
             tell("stopped", state=state)
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pyflink import java_gateway
-from pyflink.common import Configuration
+from pyflink.common import Configuration, JobClient
 from pyflink.datastream import StreamExecutionEnvironment
 from pyflink.pyflink_gateway_server import get_jvm_opts, prepare_environment_variables
-from pyflink.table import StreamTableEnvironment, TableResult
+from pyflink.table import StreamTableEnvironment
 
 from afoot import batches
 from afoot.config import Config
@@ -207,6 +207,12 @@ def replay_settings(folder: Path) -> dict[str, str]:
     }
 
 
+def start(table_env: StreamTableEnvironment) -> JobClient:
+    """Submits what was attached to an environment: the job is translated before, which takes seconds."""
+    environment = StreamExecutionEnvironment(table_env._j_tenv.execEnv())
+    return environment.execute_async(table_env.get_config().get("pipeline.name", ALWAYS["pipeline.name"]))
+
+
 class Failure(NamedTuple):
     """Why a job failed that may have been started again."""
 
@@ -214,18 +220,18 @@ class Failure(NamedTuple):
     cause: str
 
 
-def last_failure(result: TableResult) -> Failure | None:
+def last_failure(job: JobClient) -> Failure | None:
     """The last time that a job of the embedded engine failed; None if it never did, or has ended."""
-    return _failure(_execution_graph(result))
+    return _failure(_execution_graph(job))
 
 
-def stop(result: TableResult) -> str:
+def stop(job: JobClient) -> str:
     """Ends a running job, and returns the URI of its savepoint; AfootError if none is to be had in time."""
-    client: Any = result.get_job_client()
-    known = _execution_graph(result)
+    client: Any = job._j_job_client
+    known = _execution_graph(job)
     # Not by PyFlink's own method: it calls a signature that Flink's client no longer has.
     canonical = java_gateway.get_gateway().jvm.org.apache.flink.core.execution.SavepointFormatType.CANONICAL
-    savepoint = client._j_job_client.stopWithSavepoint(False, None, canonical)
+    savepoint = client.stopWithSavepoint(False, None, canonical)
     if _done(savepoint, SAVEPOINT_S):
         try:
             return str(savepoint.get())
@@ -238,29 +244,29 @@ def stop(result: TableResult) -> str:
         # client of S3 waits for minutes.
         why = f"it was not there after {SAVEPOINT_S} s"
     # Of a job that is starting again no savepoint can be taken, and what the engine says of that hides why.
-    known = _execution_graph(result) or known
+    known = _execution_graph(job) or known
     failed = _failure(known)
     last = f". The job last failed of: {failed.cause}" if failed else ""
-    cancel(result)
+    cancel(job)
     raise AfootError(f"no savepoint was taken, and the next start {_next_start(known)}: {why}{last}")
 
 
-def cancel(result: TableResult) -> None:
+def cancel(job: JobClient) -> None:
     """Ends a running job without a savepoint; what has not closed after CANCEL_S ends with its engine."""
-    client: Any = result.get_job_client()
+    client: Any = job._j_job_client
     with suppress(*_java_errors()):  # it has ended
-        client._j_job_client.cancel()
-        _done(client._j_job_client.getJobExecutionResult(), CANCEL_S)
+        client.cancel()
+        _done(client.getJobExecutionResult(), CANCEL_S)
 
 
-def _execution_graph(result: TableResult) -> Any:
+def _execution_graph(job: JobClient) -> Any:
     """What the embedded engine knows of a job now; None of one that has ended."""
-    client: Any = result.get_job_client()
+    client: Any = job._j_job_client
     # The client of an embedded job has the engine, and no method that asks it for more than a state.
-    field = client._j_job_client.getClass().getDeclaredField("miniCluster")
+    field = client.getClass().getDeclaredField("miniCluster")
     field.setAccessible(True)
     try:
-        return field.get(client._j_job_client).getExecutionGraph(client._j_job_client.getJobID()).get()
+        return field.get(client).getExecutionGraph(client.getJobID()).get()
     except _java_errors():  # the engine is about to end, which its result words
         return None
 
