@@ -22,6 +22,7 @@ _CONFLUENT_HEADER = 5  # a zero byte and the schema's id in four
 _SURROGATES = re.compile(
     r"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
 )
+_BLANK = b" \t\r\n"
 _BLANKS = re.compile(r"[ \t\r\n]+")
 _ZSTD_STEP = 512  # compressed bytes at a time: a block of four bytes may become 128 KiB
 
@@ -81,7 +82,7 @@ def documents(message: Message, format_name: str) -> list[Any]:
     try:
         found = orjson.loads(value)
     except orjson.JSONDecodeError as error:
-        return _many(value, format_name, error)
+        return _a_line_each(value) or _many(value, format_name, error)
     if type(found) is list:
         check_rows(len(found), format_name)
         return found
@@ -189,6 +190,15 @@ def _check_surrogates(source: str, format_name: str) -> None:
 def _integer(digits: str) -> float | int:
     # Over 400 digits no double holds it; and Python takes quadratic time to read it.
     return int(digits) if len(digits) < 400 else float("-inf" if digits.startswith("-") else "inf")
+
+
+def _a_line_each(value: bytes) -> list[Any]:
+    """Documents of a line each, as nearly all are that come several at a time; none if one of them is anything else."""
+    found = [line for line in value.split(b"\n") if line.strip(_BLANK)]
+    try:
+        return [orjson.loads(line) for line in found] if len(found) <= limits.ROWS else []
+    except orjson.JSONDecodeError:
+        return []
 
 
 def _many(value: bytes, format_name: str, error: orjson.JSONDecodeError) -> list[Any]:

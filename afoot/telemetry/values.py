@@ -42,9 +42,9 @@ def number(value: object, what: str = "value") -> float:
         except OverflowError:
             raise Refused(f"{what} is {shown(value)}, more than a double holds") from None
     elif type(value) is str:
-        if value.strip("+-").lower() in ("nan", "inf", "infinity"):
-            raise Refused(f"{what} is {shown(value)}; finite numbers only")
         if len(value) > 400 or not _NUMBER.fullmatch(value):
+            if value.strip("+-").lower() in ("nan", "inf", "infinity"):
+                raise Refused(f"{what} is {shown(value)}; finite numbers only")
             raise Malformed(f"{what} is {shown(value)}, not a number")
         result = float(value)
     else:
@@ -108,9 +108,16 @@ def checked_ns(value: int, what: str = "time") -> int:
 
 def rfc3339_ns(value: object, what: str = "time", zone: str | None = None) -> int:
     """An RFC 3339 time as nanoseconds, exact to nine digits; without an offset it is read in `zone` or refused."""
-    match = _RFC3339.fullmatch(value) if type(value) is str else None
+    if type(value) is not str:
+        raise _no_time(value, what)
+    return _rfc3339_ns(value, what, zone)
+
+
+@functools.lru_cache(maxsize=256)  # the points of a scrape share their time
+def _rfc3339_ns(value: str, what: str, zone: str | None) -> int:
+    match = _RFC3339.fullmatch(value)
     if match is None:
-        raise Malformed(f"{what} is {shown(value)}; a time like 2026-01-31T23:59:59.123456789Z is expected")
+        raise _no_time(value, what)
     day, hour, minute, second, fraction, offset = match.groups()
     offset = offset or zone
     if offset is None:
@@ -123,6 +130,10 @@ def rfc3339_ns(value: object, what: str = "time", zone: str | None = None) -> in
         raise Refused(f"{what} is {shown(value)}, an hour that no clock shows")
     seconds += int(hour) * 3600 + int(minute) * 60 + int(second) - _offset_seconds(offset)
     return checked_ns(seconds * 1_000_000_000 + int((fraction or "0").ljust(9, "0")), what)
+
+
+def _no_time(value: object, what: str) -> Malformed:
+    return Malformed(f"{what} is {shown(value)}; a time like 2026-01-31T23:59:59.123456789Z is expected")
 
 
 def label(value: Any) -> str:

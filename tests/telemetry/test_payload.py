@@ -106,14 +106,36 @@ def test_a_registry_header_before_json_is_passed_over() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [b'{"a":1}{"a":2}', b'{"a":1}\n\n{"a":2}\n', b'[{"a":1},{"a":2}]', b' {"a":1} \r\n {"a":2}']
+    "value",
+    [
+        b'{"a":1}{"a":2}',
+        b'{"a":1}\n\n{"a":2}\n',
+        b'[{"a":1},{"a":2}]',
+        b' {"a":1} \r\n {"a":2}',
+        b'{"a":1}\n{"a":\n2}',
+        b'{"a":' + b"\n" * limits.ROWS + b'1}\n{"a":\n2}',
+    ],
 )
 def test_documents_in_a_row_or_an_array(value: bytes) -> None:
     assert payload.documents(message(value), "f") == [{"a": 1}, {"a": 2}]
 
 
+@pytest.mark.parametrize(
+    "value", [b'{"a":1\n"b":2}', b'{"a":1}\n\x0b\n{"a":2}', b'{"a":1}\n{"a"', b'{"a":1}\n{"a":"\n"}']
+)
+def test_lines_are_documents_or_none_is(value: bytes) -> None:
+    with pytest.raises(DecodeError, match="not JSON"):
+        payload.documents(message(value), "f")
+
+
+def test_numbers_are_the_same_in_lines_and_alone() -> None:
+    for text in (b"18446744073709551616", b"1e400", b"NaN", b"1" + b"0" * 400, b"-0", b"1.0"):
+        one, alone = payload.documents(message(b"0\n" + text), "f")[1], payload.documents(message(text), "f")[0]
+        assert (repr(one), type(one)) == (repr(alone), type(alone))
+
+
 def test_too_many_rows_are_refused() -> None:
-    for value in (b"[" + b"0," * limits.ROWS + b"0]", b"0 " * (limits.ROWS + 1)):
+    for value in (b"[" + b"0," * limits.ROWS + b"0]", b"0 " * (limits.ROWS + 1), b"0\n" * (limits.ROWS + 1)):
         with pytest.raises(DecodeError, match=f"at most {limits.ROWS} a message are read"):
             payload.documents(message(value), "f")
     with pytest.raises(DecodeError, match=f"at most {limits.ROWS} a message are read"):

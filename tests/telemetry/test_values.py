@@ -108,7 +108,11 @@ def test_what_is_no_rfc3339(sent: object, reason: str) -> None:
 
 
 def test_a_zone_may_be_told() -> None:
-    assert values.rfc3339_ns("2019-04-01T17:58:33", zone="-01:00") == 1_554_145_113_000_000_000
+    for _ in range(2):  # what was read before is remembered, by its zone
+        assert values.rfc3339_ns("2019-04-01T17:58:33", zone="-01:00") == 1_554_145_113_000_000_000
+        assert values.rfc3339_ns("2019-04-01T17:58:33", zone="Z") == 1_554_141_513_000_000_000
+        with pytest.raises(Refused, match="without a time zone"):
+            values.rfc3339_ns("2019-04-01T17:58:33")
 
 
 @steady
