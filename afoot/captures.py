@@ -91,7 +91,7 @@ def read_captures(files: Sequence[Path], progress: Callable[[int], None] = lambd
             raise UsageError(
                 f"{path}: no such capture; give files that afoot capture, simulate or kcat -C -J wrote"
             ) from error
-        except (EOFError, OSError, zstandard.ZstdError) as error:
+        except OSError as error:
             raise AfootError(f"{path}: cannot be read after line {number}: {error}; nothing was replayed") from error
     progress(done)
 

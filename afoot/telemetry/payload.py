@@ -194,9 +194,10 @@ def _integer(digits: str) -> float | int:
 
 def _a_line_each(value: bytes) -> list[Any]:
     """Documents of a line each, as nearly all are that come several at a time; none if one of them is anything else."""
-    found = [line for line in value.split(b"\n") if line.strip(_BLANK)]
+    if value.count(b"\n") > limits.ROWS:
+        return []
     try:
-        return [orjson.loads(line) for line in found] if len(found) <= limits.ROWS else []
+        return [orjson.loads(line) for line in value.split(b"\n") if line.strip(_BLANK)]
     except orjson.JSONDecodeError:
         return []
 
