@@ -177,17 +177,23 @@ class Resolver:
         return Resolution(f"vm:{value}", "InstanceId") if "vm" in wanted else None
 
     def host(self, mapping: Mapping[str, str], wanted: Types) -> Resolution | None:
-        """The vm, node or broker of the name that instance, host.name or host gives, with or without its port."""
+        """The vm, node or broker of the name that instance, host.name or host gives, with or without its port.
+
+        Where none of them is a name, as targets of a scrape often are not, the one that has the address.
+        """
         missed: Resolution | None = None
-        for label in HOST:
-            value = mapping.get(label)
-            if not value:
-                continue
+        said = [(label, mapping[label]) for label in HOST if mapping.get(label)]
+        for label, value in said:
             for name in dict.fromkeys((value, _without_port(value))):
                 owners = {owner for type_ in wanted for owner in self._by_name.get((type_, name), ())}
                 if owners:
                     return self._only(owners, label, f"the name {name!r}")
             missed = missed or Resolution(None, "unknown name", f"no {' or '.join(wanted)} is named {value!r}")
+        for label, value in said:
+            having = self._by_address.get(_as_address(value) or "", ())
+            owners = {owner for type_ in wanted for kind, owner in having if kind == type_}
+            if owners:
+                return self._only(owners, label, f"the address {value!r}")
         return missed
 
     def address(self, mapping: Mapping[str, str], wanted: Types) -> Resolution | None:

@@ -53,9 +53,9 @@ def match_schedule(
     At least `schedule.matched` of them lie between a scheduled time less one window and that time plus the tolerance,
     both included, or of those since the entry was changed. None under `recurrence.runs` of them, and where runs at
     random would follow one of so many entries as well; of several entries, the one that more runs follow and that names
-    fewer times without a run.
+    fewer times without a run, and of those whose times are alike, the one whose times the runs are nearest to.
     """
-    best: tuple[float, str, int, ScheduleMatch] | None = None
+    best: tuple[float, int, int, str, ScheduleMatch] | None = None
     since_ms = [
         (schedule, since)
         for schedule in schedules
@@ -82,10 +82,11 @@ def match_schedule(
         if len(since_ms) * _chance(len(hits), len(runs), followable) > rules.schedule.chance:
             continue
         found = ScheduleMatch(schedule, matched, len(hits), tuple(times), tolerance)
-        rank = (-matched * acted, schedule.id, -len(hits))
-        if best is None or rank < best[:3]:
+        apart_ms = sum(abs(run - time) for run, time in zip(runs, followed, strict=True) if time is not None)
+        rank = (-matched * acted, -len(hits), apart_ms, schedule.id)
+        if best is None or rank < best[:4]:
             best = (*rank, found)
-    return best[3] if best else None
+    return best[4] if best else None
 
 
 def _later(attached_ms: int | None, schedule: Schedule) -> int | None:

@@ -39,14 +39,15 @@ PROMISED = {
     "busy": ["flink_taskmanager_job_task_busyTimeMsPerSecond"],
     "back_pressured": ["flink_taskmanager_job_task_backPressuredTimeMsPerSecond"],
     "checkpoint_duration": ["flink_jobmanager_job_lastCheckpointDuration"],
-    "read_ops": ["volume_read_ops", "VolumeReadOps", "EBSReadOps"],
+    "read_ops": ["volume_read_ops", "VolumeReadOps", "EBSReadOps", "diskio_reads"],
+    "read_bytes": ["volume_read_data", "EBSReadBytes", "diskio_read_bytes"],
     "write_ops": ["volume_write_ops", "VolumeWriteOps", "container_fs_writes_total", "EBSWriteOps",
                   "node_disk_writes_completed_total", "collectd_disk_disk_ops_write",
-                  "collectd_disk_disk_ops_write_total"],
+                  "collectd_disk_disk_ops_write_total", "diskio_writes"],
     "total_ops": ["volume_total_ops", "VolumeReadOps", "VolumeWriteOps", "qos_ops"],
     "write_bytes": ["volume_write_data", "VolumeWriteBytes", "container_fs_writes_bytes_total", "EBSWriteBytes",
                     "node_disk_written_bytes_total", "qos_write_data", "collectd_disk_disk_octets_write",
-                    "collectd_processes_disk_octets_write"],
+                    "collectd_processes_disk_octets_write", "diskio_write_bytes"],
     "latency": ["volume_avg_latency", "VolumeTotalWriteTime"],
     "queue": ["VolumeQueueLength"],
     "io_wait": ["node_cpu_seconds_total"],
@@ -61,6 +62,23 @@ PROMISED = {
 )
 def test_what_agents_send_is_known(name: str, metric: str) -> None:
     assert name in {use.source.signal for use in SHIPPED.uses(metric)}
+
+
+@pytest.mark.parametrize(
+    ("disk", "whole"),
+    [
+        ("sda", True),
+        ("nvme0n1", True),
+        ("sda1", False),
+        ("nvme0n1p1", False),
+        ("dm-0", False),
+        ("centos/var_log", False),
+    ],
+)
+def test_telegraf_and_collectd_count_a_disk_once(disk: str, whole: bool) -> None:
+    for metric, label in (("diskio_writes", "name"), ("collectd_disk_disk_ops_write_total", "plugin_instance")):
+        (source,) = (use.source for use in SHIPPED.uses(metric) if use.source.signal == "write_ops")
+        assert source.admits({"host": "backup", label: disk}) == whole
 
 
 def test_logs_and_flows_are_signals_too() -> None:

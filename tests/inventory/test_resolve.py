@@ -74,6 +74,16 @@ TABLE: list[tuple[dict[str, str], tuple[str, ...], str | None]] = [
     ({"host.name": "twin"}, (), None),  # a tie
     ({"host.name": "twin"}, ("node", "vm"), "node:twin"),
     ({"host.name": "nobody"}, (), None),
+    # a host by its address, where nothing that is said is its name
+    ({"instance": "10.1.1.1:9404"}, (), "broker:kafka-0"),
+    ({"instance": "[2001:db8::1]:9404"}, ("broker",), "broker:kafka-0"),
+    ({"host": "10.0.0.12"}, ("vm", "node"), "node:n1"),
+    ({"instance": "10.0.0.12:9100", "host.name": "kafka-0"}, ("node", "broker"), "node:n1"),
+    ({"instance": "10.0.0.12:9100", "host.name": "kafka-0"}, ("broker",), "broker:kafka-0"),
+    ({"instance": "10.0.0.12:9100", "host.name": "kafka-0"}, (), "broker:kafka-0"),
+    ({"instance": "10.0.0.12:9100"}, ("vm",), None),
+    ({"instance": "10.0.0.12:9100"}, ("service",), None),  # no host: its address is said by its match alone
+    ({"instance": "10.9.9.9:9100"}, (), None),
     # addresses
     ({"address": "10.0.0.12"}, ("node",), "node:n1"),
     ({"address": "10.1.1.1"}, (), "broker:kafka-0"),

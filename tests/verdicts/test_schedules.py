@@ -120,6 +120,13 @@ def test_the_entry_with_fewer_empty_times_wins_then_the_first_by_id() -> None:
     assert found is not None and found.schedule.id == "b"
 
 
+@pytest.mark.parametrize("offset_s", [-60, 0, 60])
+def test_of_entries_that_all_runs_follow_the_nearest_wins(offset_s: int) -> None:
+    entries = schedule("37 * * * *", "a"), schedule("40 * * * *", "b"), schedule("34 * * * *", "c")
+    found = match(hourly(offset_s), *entries, now=DAY + 5 * HOUR)
+    assert found is not None and found.schedule.id == "b"
+
+
 @pytest.mark.parametrize("expression", ["nonsense", "", "@reboot", "61 * * * *"])
 def test_an_entry_that_cron_would_not_take_is_no_match(expression: str) -> None:
     unusable = schedule(expression)._replace(unusable="not accepted by cron")
