@@ -208,7 +208,7 @@ def replay_settings(folder: Path) -> dict[str, str]:
 
 
 def start(table_env: StreamTableEnvironment) -> JobClient:
-    """Submits what was attached to an environment: the job is translated before, which takes seconds."""
+    """Submits the job that was attached to an environment; translating it, which takes seconds, was done with that."""
     environment = StreamExecutionEnvironment(table_env._j_tenv.execEnv())
     return environment.execute_async(table_env.get_config().get("pipeline.name", ALWAYS["pipeline.name"]))
 
