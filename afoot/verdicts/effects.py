@@ -57,30 +57,28 @@ class Effects:
             self._rest(chain.volumes)
         over = track.episode is not None and self.desk.start_ms - track.episode.end_ms >= gap_ms
         lasts = not affected and not over and lag is not None and self._lasts(track, lag)
+        climbed = None
         if lag is not None and (affected or lasts):
             self.desk.suffering.update(chain.volumes)
             if track.episode is None:
                 track.episode = self._begin(victim, track, lag, chain.volumes)
                 track.episode.least = least
             track.episode.end_ms = self.desk.end_ms
-            rising = False
             if affected:
                 self.desk.output.books["affected"] += 1
                 track.affected_ms = self.desk.end_ms
-                rising = track.episode.add_lag(lag)
+                climbed = track.episode.add_lag(lag)
             around = self.rules.time.ms("signals_around")
             first, last = track.episode.onset_ms - around, self.desk.end_ms + around
             self.desk.want("victim", heard.scope or victim, first, last)
             for volume in chain.volumes:
                 self.desk.want("volume", volume, first, last)
-        else:
-            rising = False
         if track.episode is not None and not over:
             track.episode.add_chain(window, self.rules)
             for volume in chain.volumes:
                 track.episode.add_volume(volume, self.desk.volume(volume), victim, self.rules)
-            if rising:
-                track.episode.settle()
+            if climbed is not None:
+                track.episode.settle(climbed)
         track.recent.append(window.compact(self.rules))
         while track.recent[0].end_ms <= self.desk.end_ms - self.rules.time.ms("before"):
             track.recent.popleft()
@@ -122,11 +120,7 @@ class Effects:
 
     def remember_volumes(self) -> None:
         for volume, window in sorted(self.desk.volumes.items()):
-            track = self.desk.book.volumes.setdefault(volume, VolumeTrack())
-            track.recent.append(window.compact(self.rules))
-            while track.recent[0].end_ms <= self.desk.end_ms - self.rules.time.ms("before"):
-                track.recent.popleft()
-            track.last_ms = self.desk.end_ms
+            self.desk.book.volumes.setdefault(volume, VolumeTrack()).remember(window, self.rules)
         self._rest(self.desk.volumes)
 
     def _running(self) -> set[str]:
@@ -173,7 +167,9 @@ class Effects:
             for case in self.desk.book.open_cases()
             if case.identity.victim == victim and case.identity.culprit
         }
-        found = judge(episode, chain, components, incumbents, self.desk.window_ms, self.rules)
+        known = self.desk.book.volumes
+        carried = {volume: known[volume].carried for volume in episode.settled if volume in known}
+        found = judge(episode, chain, components, incumbents, carried, self.desk.window_ms, self.rules)
         identity = Identity(found.rule.kind, found.culprit, victim, found.via)
         current = self.desk.book.cases.get(episode.finding_id) if episode.finding_id else None
         if current and current.identity != identity and current.identity.kind != UNEXPLAINED:

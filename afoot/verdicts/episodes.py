@@ -15,6 +15,7 @@ from afoot.verdicts.shares import NO_HISTORY, Pressure, VolumeWindow, pressure
 from afoot.verdicts.tally import Tally, is_up, score_of, spread_of
 
 READY, DESIRED = "ready_members", "desired_members"
+HALF_LIFE_MS = 12 * 3_600_000  # of what a volume is known to carry: it may be given less
 
 
 class ChainWindow(NamedTuple):
@@ -98,9 +99,9 @@ def dipped(entity: Heard, hearing: Hearing, rules: Rules) -> float:
 
 
 def shortfall(entity: Heard, hearing: Hearing) -> float:
-    """By which part of what is expected an entity's output is below it, however little that says by itself."""
+    """By which part of what is expected an entity's output is below it (above: negative), however little that says."""
     reading = entity.readings.get(hearing.output)
-    return max(0.0, 1.0 - reading.value / reading.expected) if reading and reading.expected else 0.0
+    return 1.0 - reading.value / reading.expected if reading and reading.expected else 0.0
 
 
 def not_ready(entity: Heard, hearing: Hearing) -> Reading | None:
@@ -150,7 +151,8 @@ class Episode:
     inputs: dict[str, Cause] = field(default_factory=dict)
     unready: dict[str, Cause] = field(default_factory=dict)
     rise: float = 0.0  # while the lag came up, sums of input / expected - 1 ...
-    dip: float = 0.0  # ... and of 1 - output / expected: the two ways for a backlog to grow
+    dip: float = 0.0  # ... and of 1 - output / expected: the two ways for a backlog to grow ...
+    gain: float = 0.0  # ... and of output / expected - 1, by which more was taken out nevertheless
     outputs: int = 0  # windows in which an output was heard
     settled: dict[str, Pressure] = field(default_factory=dict)  # by volume, up to the lag's peak
     pending: dict[str, Pressure] = field(default_factory=dict)  # since the peak: counts only if a higher one comes
@@ -159,16 +161,17 @@ class Episode:
     challenger: str | None = None  # another verdict, waiting to be confirmed by a second window
     written_ms: int = 0  # what the last revision covered
 
-    def add_lag(self, reading: Reading) -> bool:
-        """Adds an affected window; whether the lag is as high as it has been in this effect."""
+    def add_lag(self, reading: Reading) -> float | None:
+        """Adds an affected window; by how much the lag is above what it was in this effect, None if it is below."""
         self.lag.add(reading)
         if reading.signal == self.lag.signal:  # another one, which is sent in its place, has another unit
             self.least = min(self.least, reading.value)
         if reading.expected:
             self.factor = max(self.factor, reading.value / reading.expected)
-        rising = reading.value >= self.peak
-        self.peak = max(self.peak, reading.value)
-        return rising
+        if reading.value < self.peak:
+            return None
+        before, self.peak = self.peak or reading.expected or 0.0, reading.value
+        return self.peak - before
 
     def add_chain(self, window: ChainWindow, rules: Rules) -> None:
         """Adds a window: causes up to the first windows of the effect, and what was measured from its onset on."""
@@ -203,7 +206,9 @@ class Episode:
         if window.end_ms < self.onset_ms:
             return  # what rose before was taken out as it came: no backlog grew by it
         self.rise += max(rises, default=0.0)
-        self.dip += max(dips, default=0.0)
+        lack = max(dips, default=0.0)  # below 0: even the output that is lowest by its own measure is up
+        self.dip += max(0.0, lack)
+        self.gain += max(0.0, -lack)
         self.outputs += bool(outputs)
 
     def add_volume(self, volume: str, window: VolumeWindow, victim: str, rules: Rules) -> None:
@@ -211,9 +216,14 @@ class Episode:
         counts = window.end_ms >= self.onset_ms  # calm minutes long before it clear nobody of what came then
         self.pending.setdefault(volume, Pressure()).add(pressure(window, victim, counts, rules))
 
-    def settle(self) -> None:
-        """The lag is at its peak: what the volumes did until now drove it there."""
+    def settle(self, climbed: float) -> None:
+        """The lag is at its peak, so much higher than before: what the volumes did until now drove it there."""
         for volume, sums in sorted(self.pending.items()):
+            for excess in sums.measures.values():
+                excess.climb = climbed * (excess.near > 0)
+            # Of a volume that was silent for a part of the time nobody knows that it was not pressed.
+            known = sums.heard == sums.windows or any(excess.near for excess in sums.measures.values())
+            sums.climb = climbed * known
             self.settled.setdefault(volume, Pressure()).add(sums)
         self.pending.clear()
 
@@ -222,11 +232,21 @@ class Episode:
         earliest_ms = self.onset_ms - rules.time.ms("gap")
         return {entity: cause for entity, cause in self.unready.items() if cause.end_ms > earliest_ms}
 
-    def load_part(self) -> float | None:
-        """Which part of the backlog's growth comes from more input rather than less output; None if not known."""
+    def load_part(self, pressed: bool, rules: Rules) -> float | None:
+        """Which part of the backlog's growth comes from more input rather than less output; None if not known.
+
+        Where others press the job's volume (`pressed`), it may be they who keep it from putting out what more comes in.
+        Each cause then has the mean of what it adds alone, and of what it adds to the other (Shapley's value).
+        """
         if not self.outputs or self.rise + self.dip == 0:
             return None
-        return self.rise / (self.rise + self.dip)
+        if not pressed:
+            return self.rise / (self.rise + self.dip)
+        growth = self.rise + self.dip - self.gain
+        if growth <= 0:
+            return 1.0
+        alone = min(growth, max(0.0, self.rise - self.outputs * (rules.raised.headroom - 1)))
+        return (growth + alone - self.dip) / (2 * growth)
 
 
 def _add_cause(causes: dict[str, Cause], entity: Heard, reading: Reading, window: ChainWindow) -> None:
@@ -287,7 +307,20 @@ class VolumeTrack:
     loudest: dict[str, Reading] = field(default_factory=dict)
     judged: dict[bool, int] = field(default_factory=lambda: {True: 0, False: 0})  # by pressed or silent, else calm
     missing: dict[bool, dict[str, int]] = field(default_factory=lambda: {True: {}, False: {}})
+    carried: dict[str, float] = field(default_factory=dict)  # by measure, the most without pressure of about a day
     last_ms: int = 0
+
+    def remember(self, window: VolumeWindow, rules: Rules) -> None:
+        """Keeps a window that is over, for effects that are yet to begin."""
+        self.recent.append(window.compact(rules))
+        while self.recent[0].end_ms <= window.end_ms - rules.time.ms("before"):
+            self.recent.popleft()
+        self.last_ms = window.end_ms
+        fading = 0.5 ** ((window.end_ms - window.start_ms) / HALF_LIFE_MS)
+        self.carried = {measure: most * fading for measure, most in self.carried.items()}
+        if window.pressed is False:
+            for measure, io in window.measures.items():
+                self.carried[measure] = max(io.value, self.carried.get(measure, 0.0))
 
     def judge(self, window: VolumeWindow) -> None:
         """Adds a window of an effect: how loud every tenant was, and who was not heard."""

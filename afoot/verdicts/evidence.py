@@ -168,12 +168,15 @@ def _rule_on(scene: Scene, hop: Hop, hearing: Hearing, tallies: Mapping[str, Tal
     episode, verdict, rules = scene.episode, scene.verdict, scene.rules
     deciding = [signal for signal in hearing.deciding if signal in tallies]
     if not hearing.deciding:
-        signal = next(iter(tallies))
-        mean = tallies[signal].mean()
-        up = is_up(mean.value, mean.expected, mean.score, rules.raised.score, rules.raised.input_ratio)
-        if mean.expected is None:
-            return "unknown", measured(mean), signal
-        return ("victim", f"{measured(mean)}: suffers with {scene.victim}", signal) if up else _steady(mean, signal)
+        means = {signal: tally.mean() for signal, tally in tallies.items()}
+        for signal, mean in means.items():
+            ratio = rules.raised.input_ratio if signal in rules.effect else rules.raised.strain_ratio
+            if is_up(mean.value, mean.expected, mean.score, rules.raised.score, ratio):
+                if signal in rules.effect:
+                    return "victim", f"{measured(mean)}: suffers with {scene.victim}", signal
+                return "unknown", f"{measured(mean)}: up, and no rule ties it to this effect", signal
+        signal, mean = next(iter(means.items()))
+        return ("unknown", measured(mean), signal) if mean.expected is None else _steady(mean, signal)
     signal = hearing.input if hearing.input else (deciding or hearing.deciding)[0]
     windows = episode.chain_windows
     heard = tallies[signal].count if signal in tallies else 0
@@ -223,7 +226,7 @@ def _volume(scene: Scene, storage: Storage) -> list[Statement]:
     rules, sums, shares, verdict = scene.rules, storage.pressure, storage.shares, scene.verdict
     silent = sums.windows - sums.heard
     named = verdict.shares is not None and verdict.via == storage.volume
-    pressed = shares is not None and shares.pressed > 0
+    pressing = [share.entity for share in shares.tenants if share.entity in verdict.contributors] if shares else []
     if sums.windows == 0 or sums.heard == 0:
         ruling: Ruling = "unknown"
         reason = "unknown: no storage data"
@@ -236,9 +239,12 @@ def _volume(scene: Scene, storage: Storage) -> list[Statement]:
     elif storage.slow and not verdict.culprit:
         ruling = "unknown"
         reason = SLOW
-    elif not pressed:
+    elif not storage.by_others:
         ruling = "cleared"
-        reason = "not pressed by others" if shares is None else "loaded by others, and it has room"
+        reason = "not pressed by others" if shares is None else f"loaded by others, and {_room(storage)}"
+    elif verdict.rule.names == "inputs" and pressing:
+        ruling = "victim"
+        reason = f"pressed by {' and '.join(pressing)} while the input was up"
     elif verdict.culprit and shares and shares.foreign_part < 0.5:
         ruling = "cleared"
         reason = f"{percent(1 - shares.foreign_part)} of its excess are the victim's own writes"
@@ -264,6 +270,11 @@ def _volume(scene: Scene, storage: Storage) -> list[Statement]:
 
 def _storage(storage: Storage, ruling: Ruling, reason: str, mean: Reading) -> Statement:
     return Statement(storage.volume, "storage", ruling, reason, mean, mean.signal, mean.unit)
+
+
+def _room(storage: Storage) -> str:
+    """Why a volume that is loaded by others is not pressed by them."""
+    return "the victim's own I/O alone pressed it" if storage.pressure.own else "it has room"
 
 
 def _residual(storage: Storage, shares: Shares, scene: Scene) -> Statement:
@@ -320,7 +331,7 @@ def _tenant(
         return Statement(entity, component, "cleared", reason, loudest, loudest.signal, loudest.unit)
     raised = rules.raised
     up = is_up(loudest.value, loudest.expected, loudest.score, raised.score, raised.burst_ratio)
-    if up and not verdict.culprit and (storage.heard < rules.heard.to_clear or (shares and shares.pressed)):
+    if up and not verdict.culprit and (storage.heard < rules.heard.to_clear or storage.by_others):
         reason = f"at its highest {measured(loudest)}: up, and no rule ties it to this effect"
         return Statement(entity, component, "unknown", reason, loudest, loudest.signal, loudest.unit)
     if storage.slow and not verdict.culprit:
@@ -349,8 +360,10 @@ def _on_share(scene: Scene, storage: Storage, share: Share, mean: Reading) -> tu
         return "unknown", f"{took} that tenants show, and of the volume there is no data"
     if storage.slow and not verdict.culprit:
         return "unknown", f"{took}, and the volume was slow in other windows"
-    if not storage.shares.pressed:
-        return "cleared", f"{took}, and the volume has room"
+    if not storage.by_others:
+        return "cleared", f"{took}, and {_room(storage)}"
+    if verdict.rule.names == "inputs" and (load := verdict.facts["load_part"]) is not None:
+        return "cleared", f"{took}, and {percent(load)} of the backlog's growth comes from more input"
     if verdict.culprit:
         return "cleared", f"{took} of others than the victim, which is {percent(storage.shares.foreign_part)} of all"
     return "unknown", f"{took}, which explains too little of it"

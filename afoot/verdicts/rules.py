@@ -23,6 +23,7 @@ MINUTE_MS = 60_000
 FACTS = (
     "unready_lead_minutes",
     "pressed_windows",
+    "pressed_rise",
     "foreign_part",
     "attributed",
     "top_share",
@@ -117,6 +118,9 @@ class Raised:
     foreign_part: float
     tenant_part: float
     burst_ratio: float
+    carried_part: float
+    bytes_an_operation: float
+    headroom: float
 
 
 @dataclass(frozen=True)

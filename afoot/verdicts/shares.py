@@ -223,7 +223,9 @@ class Excess:
     """Sums over the windows in which others than the victim loaded a volume beyond what is expected of it."""
 
     windows: int = 0
-    pressed: int = 0  # of them, windows in which latency or queue were up
+    pressed: int = 0  # of them, windows in which latency or queue were up, by more than the victim's own excess
+    near: int = 0  # and of those, the ones from right before the onset on
+    climb: float = 0.0  # by how much the victim's lag went up meanwhile
     value: float = 0.0
     expected: float = 0.0
     spread: float = 0.0
@@ -241,6 +243,8 @@ class Excess:
             self.last_ms = max(self.last_ms, other.last_ms)
         self.windows += other.windows
         self.pressed += other.pressed
+        self.near += other.near
+        self.climb += other.climb
         self.value += other.value
         self.expected += other.expected
         self.spread += other.spread
@@ -265,7 +269,9 @@ class Pressure:
     windows: int = 0  # from the one before the onset on
     heard: int = 0  # of them, windows in which the volume was heard
     strained: int = 0  # of them, windows in which its latency or queue was heard ...
-    pressed: int = 0  # ... and up
+    pressed: int = 0  # ... and up ...
+    own: int = 0  # ... while the victim's own excess was the larger part: its catch-up
+    climb: float = 0.0  # by how much the victim's lag went up while the volume was heard
     measures: dict[str, Excess] = field(default_factory=_by_measure)
     dark: dict[str, Excess] = field(default_factory=_by_measure)  # tenants' excess while the volume was silent
     calm: dict[str, Tally] = field(default_factory=dict)  # the volume's own signals, over all windows
@@ -278,6 +284,8 @@ class Pressure:
         self.heard += other.heard
         self.strained += other.strained
         self.pressed += other.pressed
+        self.own += other.own
+        self.climb += other.climb
         for name in MEASURES:
             self.measures[name].add(other.measures[name])
             self.dark[name].add(other.dark[name])
@@ -315,6 +323,8 @@ def pressure(window: VolumeWindow, victim: str, counts: bool, rules: Rules) -> P
     loaded = [_excess(window, victim, measure, rules) for measure in MEASURES if measure in window.measures]
     for measure, excess in zip([name for name in MEASURES if name in window.measures], loaded, strict=True):
         sums.measures[measure] = excess
+        excess.near = excess.pressed * counts
+    sums.own = int(pressed and loaded[0].own > loaded[0].total)
     for reading in window.strain:
         if counts:
             sums.calm.setdefault(reading.signal, Tally(reading.signal, reading.unit)).add(reading)
@@ -361,12 +371,12 @@ def _excess(window: VolumeWindow, victim: str, measure: str, rules: Rules) -> Ex
         if io.value - io.expected >= raised.tenant_part * foreign:
             found.tenants[tenant.entity] = _part(window, tenant, io)
     found.windows = 1
-    found.pressed = int(window.pressed is not False)
     found.value, found.expected, found.spread = volume.value, volume.expected, volume.spread
     # Tenants count their own operations, a volume what reaches it: where they claim more, theirs is the whole.
     found.total = max(foreign, sum(part.excess for part in found.tenants.values()))
     found.silent = {entity: Silence(1, found.total) for entity in sorted(unheard)}
     found.first_ms, found.last_ms = window.start_ms, window.end_ms
+    found.pressed = int(window.pressed is not False and found.total > found.own)
     return found
 
 
@@ -467,19 +477,35 @@ class Shares(NamedTuple):
     residual: float
     tenants: tuple[Share, ...]
     first_ms: int
+    climb: float  # by how much the victim's lag went up while others pressed the volume
 
 
-def divide(sums: Pressure) -> Shares | None:
-    """The shares of a volume's excess; by operations, by bytes where those explain it better; None without any."""
+def divide(sums: Pressure, carried: Mapping[str, float], rules: Rules) -> Shares | None:
+    """The shares of a volume's excess: by operations, by bytes where those saturate first; None without any excess.
+
+    `carried`: the most that the volume has carried without pressure, by measure. A measure that explains less than half
+    of its own excess gives way to one that explains more.
+    """
     found = [_divide(measure, excess) for measure, excess in sums.measures.items() if excess.windows]
-    if not found:
-        return None
-    best = found[0]
-    for other in found[1:]:
-        # Operations come first: bytes only where operations leave most of their excess unexplained.
-        if best.attributed < 0.5 and other.attributed > best.attributed:
-            best = other
-    return best
+    if len(found) < 2:
+        return found[0] if found else None
+    operations, of_bytes = found
+    if min(operations.attributed, of_bytes.attributed) < 0.5:
+        return of_bytes if of_bytes.attributed > operations.attributed else operations
+    return of_bytes if _bytes_first(operations, of_bytes, carried, rules) else operations
+
+
+def _bytes_first(operations: Shares, of_bytes: Shares, carried: Mapping[str, float], rules: Rules) -> bool:
+    """Whether a volume ran out of bytes/s rather than of operations/s.
+
+    What it has carried without pressure is not what it ran out of. Where that tells nothing, the size of what came on
+    top does: few volumes allow that many bytes an operation.
+    """
+    raised = rules.raised
+    room = [carried.get(one.measure, 0.0) >= raised.carried_part * one.observed for one in (operations, of_bytes)]
+    if room[0] != room[1]:
+        return room[0]
+    return of_bytes.excess >= raised.bytes_an_operation * operations.excess
 
 
 def divide_dark(sums: Pressure) -> Shares | None:
@@ -512,6 +538,7 @@ def _divide(measure: str, excess: Excess) -> Shares:
         1.0 - attributed,
         tuple(tenants),
         excess.first_ms,
+        excess.climb,
     )
 
 

@@ -30,9 +30,13 @@ class Storage(NamedTuple):
 
     @property
     def slow(self) -> bool:
-        """Whether it was pressed for most of the time, and never while another than the victim did more than usual."""
-        excess = self.shares is not None and self.shares.pressed > 0
-        return not excess and 2 * self.pressure.pressed > self.pressure.strained
+        """Whether it was pressed for most of the time, and never while the victim or another did more than usual."""
+        return not self.by_others and 2 * (self.pressure.pressed - self.pressure.own) > self.pressure.strained
+
+    @property
+    def by_others(self) -> bool:
+        """Whether others than the victim pressed it."""
+        return self.shares is not None and self.shares.pressed > 0
 
 
 class Verdict(NamedTuple):
@@ -57,21 +61,23 @@ def judge(
     chain: Chain,
     components: Mapping[str, str],
     incumbents: Collection[str],
+    carried: Mapping[str, Mapping[str, float]],
     window_ms: int,
     rules: Rules,
 ) -> Verdict:
     """The verdict on an effect.
 
     `components` are those of the tenants; `incumbents` are culprits of the victim's open cases, who stay named while
-    nobody leads by more than the rules allow.
+    nobody leads by more than the rules allow; `carried` is what each volume has carried without pressure, by measure.
     """
     storage = tuple(
-        Storage(volume, sums, divide(sums), divide_dark(sums)) for volume, sums in sorted(episode.settled.items())
+        Storage(volume, sums, divide(sums, carried.get(volume, {}), rules), divide_dark(sums))
+        for volume, sums in sorted(episode.settled.items())
     )
     main = max(storage, key=_weight, default=None)
     inputs = _inputs(episode, chain)
     unready = _unready(episode.not_ready(rules), chain)
-    facts = _facts(episode, main, inputs, unready, window_ms)
+    facts = _facts(episode, main, inputs, unready, window_ms, rules)
     rule = rules.first(facts)
     common = {"storage": storage, "facts": facts}
     if rule.names in ("tenants", "dark_tenants") and main:
@@ -109,7 +115,7 @@ def judge(
             cause.component,
             None,
             facts["load_part"],
-            _pressing(main, facts["load_part"], rules),
+            _pressing(main, facts, rules),
             cause,
             cause.first_ms,
             None,
@@ -155,7 +161,8 @@ def is_first(verdict: Verdict, rules: Rules) -> float:
     if verdict.shares:
         shares = {share.entity: share.share for share in verdict.shares.tenants}
         lead = shares.pop(verdict.culprit or "", 0.0) - max(shares.values(), default=0.0)
-        return _above(lead, rules) * (1 - verdict.shares.residual / 2)
+        over_load = _above(1 - 2 * (verdict.facts["load_part"] or 0.0), rules)
+        return _above(lead, rules) * over_load * (1 - verdict.shares.residual / 2)
     if verdict.rule.names == "inputs":
         load = verdict.facts["load_part"]
         return rules.shares.unmeasured if load is None else _above(2 * load - 1, rules)
@@ -194,10 +201,11 @@ def _unready(causes: Mapping[str, Cause], chain: Chain) -> Cause | None:
 
 
 def _facts(
-    episode: Episode, main: Storage | None, inputs: list[Cause], unready: Cause | None, window_ms: int
+    episode: Episode, main: Storage | None, inputs: list[Cause], unready: Cause | None, window_ms: int, rules: Rules
 ) -> dict[str, float | None]:
     shares = main.shares if main else None
     dark = main.dark if main else None
+    rise = shares.climb / main.pressure.climb if main and shares and main.pressure.climb > 0 else None
     other = [episode.onset_ms + window_ms]
     if shares and shares.pressed:
         other.append(shares.first_ms)
@@ -206,6 +214,7 @@ def _facts(
     return {
         "unready_lead_minutes": (min(other) - unready.first_ms) / MINUTE_MS if unready else None,
         "pressed_windows": shares.pressed if shares else 0,
+        "pressed_rise": rise,
         "foreign_part": shares.foreign_part if shares else None,
         "attributed": shares.attributed if shares else None,
         "top_share": shares.tenants[0].share if shares and shares.tenants else None,
@@ -213,7 +222,7 @@ def _facts(
         "dark_windows": dark.windows if dark else 0,
         "dark_share": dark.tenants[0].share if dark and dark.tenants else None,
         "input_windows": inputs[0].windows if inputs else 0,
-        "load_part": episode.load_part() if inputs else None,
+        "load_part": episode.load_part(rise is not None and rise >= 0.5, rules) if inputs else None,
     }
 
 
@@ -225,16 +234,18 @@ def _leader(shares: Shares, incumbents: Collection[str], rules: Rules) -> Share:
     return top
 
 
-def _pressing(main: Storage | None, load: float | None, rules: Rules) -> tuple[str, ...]:
-    """Tenants that press a volume while more data is what drives the lag: contributors by their part of its growth.
+def _pressing(main: Storage | None, facts: Mapping[str, float | None], rules: Rules) -> tuple[str, ...]:
+    """Tenants that press a volume while more data is what drives the lag: contributors if storage has its part in it.
 
-    That is their share of the part that comes from less output; where no output is measured, of the volume's excess.
+    That is what comes from less output; where no output is measured, what others than the victim have of the excess.
     """
-    shares = main.shares if main else None
+    shares, load = main.shares if main else None, facts["load_part"]
     if not shares or not shares.pressed:
         return ()
     rest = shares.foreign_part if load is None else 1 - load
-    return tuple(share.entity for share in shares.tenants if share.share * rest >= rules.shares.load_contributor)
+    if rest < rules.shares.load_contributor:
+        return ()
+    return tuple(share.entity for share in shares.tenants if share.share >= rules.shares.contributor)
 
 
 def _why(main: Storage | None, facts: Mapping[str, float | None], rules: Rules) -> str:
@@ -244,13 +255,18 @@ def _why(main: Storage | None, facts: Mapping[str, float | None], rules: Rules) 
     if heard is not None and heard < rules.heard.to_accuse:
         return "unknown: no storage data"
     shares = main.shares
-    if heard is not None and heard < rules.heard.to_clear and (shares is None or not shares.pressed):
+    if heard is not None and heard < rules.heard.to_clear and not main.by_others:
         silent = main.pressure.windows - main.pressure.heard
         return f"unknown: no storage data in {silent} of {main.pressure.windows} windows"
     if main.slow:
         return f"{main.volume} is {SLOW}"
-    if shares is None or not shares.pressed:
+    if shares is None or not main.by_others:
+        if main.pressure.own:
+            return f"{main.volume} was pressed by its own I/O alone, its input is as usual, and its members were ready"
         return "its storage has room, its input is as usual, and its members were ready"
     if shares.foreign_part < 0.5:
         return f"most of the excess on {main.volume} is its own"
+    rise = facts["pressed_rise"]
+    if rise is not None and rise < 0.5:
+        return f"{100 * (1 - rise):.0f} % of the lag came up while nobody else pressed {main.volume}"
     return f"{100 * shares.residual:.0f} % of the excess on {main.volume} comes from no tenant that was heard"

@@ -74,7 +74,7 @@ def test_it_says_who_did_what_to_whom_since_when_and_how_surely(page: str) -> No
         assert part in text
     assert "40 * * * * /opt/backups/system_backup.sh" in text
     assert 'kcat -C -e -b "$BROKERS" -t telemetry.metrics -p 0 -o 88120 -c 45' in text
-    assert "shared_volume_contention@1" in text
+    assert "shared_volume_contention@2" in text
 
 
 def test_each_number_says_what_it_is(page: str) -> None:

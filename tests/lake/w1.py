@@ -123,7 +123,7 @@ def finding(**changes: Any) -> Row:
         "operations are its own, hourly at :40, as its cron entry 40 * * * * says.",
         "remedy": f"Attach {CULPRIT} to another volume, or limit its operations on {VOLUME} (QoS), "
         "or move its run to an hour when the job can be late.",
-        "rule": "shared_volume_contention@1",
+        "rule": "shared_volume_contention@2",
     } | changes
 
 

@@ -43,7 +43,7 @@ def test_other_fields_have_another_version() -> None:
         "Reading",
     } <= found.keys()
     digest = hashlib.sha256(repr(sorted(found.items())).encode()).hexdigest()[:16]
-    assert (cases.VERSION, digest) == (2, "b59e074301149445")
+    assert (cases.VERSION, digest) == (3, "0ac38445b965053f")
 
 
 def test_a_book_is_unpacked_as_it_was() -> None:
@@ -58,10 +58,10 @@ def test_a_book_is_unpacked_as_it_was() -> None:
     "packed",
     [
         pytest.param(zstandard.compress(pickle.dumps(CaseBook())), id="of before there were versions"),
-        pytest.param(b"cases 1\n" + zstandard.compress(pickle.dumps(CaseBook())), id="of an earlier one"),
-        pytest.param(b"cases 21\n" + zstandard.compress(pickle.dumps(CaseBook())), id="of a later one"),
+        pytest.param(b"cases 2\n" + zstandard.compress(pickle.dumps(CaseBook())), id="of an earlier one"),
+        pytest.param(b"cases 31\n" + zstandard.compress(pickle.dumps(CaseBook())), id="of a later one"),
     ],
 )
 def test_a_book_of_another_version_is_refused(packed: bytes) -> None:
-    with pytest.raises(AfootError, match="another version's; this one reads version 2: start with --fresh"):
+    with pytest.raises(AfootError, match="another version's; this one reads version 3: start with --fresh"):
         CaseBook.unpacked(packed)

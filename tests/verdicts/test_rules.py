@@ -72,7 +72,7 @@ def test_the_first_rule_that_holds(facts: dict[str, float | None], change: dict[
 
 
 def test_a_rule_carries_its_version() -> None:
-    assert RULES.first(CONTENTION).label == "shared_volume_contention@1"
+    assert RULES.first(CONTENTION).label == "shared_volume_contention@2"
 
 
 @pytest.mark.parametrize(

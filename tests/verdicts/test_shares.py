@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from afoot.inventory.placement import Tenant
+from afoot.verdicts import shares
 from afoot.verdicts.inputs import Heard, Reading
 from afoot.verdicts.rules import shipped_rules
 from afoot.verdicts.shares import (
@@ -14,8 +15,8 @@ from afoot.verdicts.shares import (
     NO_PART,
     NO_SIGNAL,
     Pressure,
+    Shares,
     VolumeWindow,
-    divide,
     divide_dark,
     pressure,
     volume_window,
@@ -54,6 +55,11 @@ def window(
             readings["latency"] = reading("latency", latency, 0.001, 0.0002)
         heard[entity] = Heard(entity, "", entity.partition(":")[0], False, readings)
     return volume_window(0, 60_000, VOLUME, heard, TENANTS, RULES, elsewhere.__contains__)
+
+
+def divide(sums: Pressure, **carried: float) -> Shares | None:
+    """The shares, of a volume that has carried this much without pressure."""
+    return shares.divide(sums, carried, RULES)
 
 
 def summed(*windows: VolumeWindow) -> Pressure:
@@ -210,6 +216,37 @@ def test_bytes_explain_what_operations_do_not() -> None:
     found = divide(summed(both))
     assert found is not None and found.measure == "bytes"
     assert [(share.entity, share.signal) for share in found.tenants] == [("vm:a", "write_bytes")]
+
+
+@pytest.mark.parametrize(
+    ("size", "carried", "measure"),
+    [
+        pytest.param(1e6, {}, "bytes", id="its excess is of large operations"),
+        pytest.param(64e3, {}, "operations", id="of small ones"),
+        pytest.param(1e6, {"operations": 900.0, "bytes": 90e6}, "bytes", id="it never carried as much of either"),
+        pytest.param(64e3, {"operations": 1_500.0, "bytes": 9e6}, "bytes", id="it has carried as many operations"),
+        pytest.param(1e6, {"operations": 900.0, "bytes": 900e6}, "operations", id="it has carried as many bytes"),
+    ],
+)
+def test_what_saturates_first_is_what_counts(size: float, carried: dict[str, float], measure: str) -> None:
+    """One tenant reads few and large blocks, another writes many small ones, on a volume that has no room."""
+    operations = window({VOLUME: 1800, "vm:a": 50 + 300, "vm:b": 100 + 700})
+    io: dict[str, float | None] = {
+        VOLUME: 800 + (300 * size + 700 * 4096) / 4096,
+        "vm:a": 50 + 300 * size / 4096,
+        "vm:b": 800,
+    }
+    of_bytes = window(io, signal="total_bytes", factor=4096)
+    both = operations._replace(
+        measures={**operations.measures, **of_bytes.measures},
+        tenants=tuple(
+            one._replace(measures={**one.measures, **other.measures})
+            for one, other in zip(operations.tenants, of_bytes.tenants, strict=True)
+        ),
+    )
+    found = divide(summed(both), **carried)
+    assert found is not None and found.measure == measure
+    assert found.tenants[0].entity == ("vm:a" if measure == "bytes" else "vm:b")
 
 
 def test_reads_and_writes_are_added_up() -> None:

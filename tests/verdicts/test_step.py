@@ -184,7 +184,7 @@ def test_partitions_follow_the_culprit_else_the_victim() -> None:
     world.until(1)
     world.minutes(4, LATE)
     assert world.only("unexplained").component == "processor"
-    world.minutes(4, BURST, LATE)
+    world.minutes(4, BURST, {JOB: {"write_lag": 90}})
     assert world.only("shared_volume_contention").component == "compute"
 
 
