@@ -431,7 +431,7 @@ class Graph:
     def schedules(self, entity_id: str, at_ms: int) -> tuple[Schedule, ...]:
         """The cron entries of an entity, by id; those that cron would not take are among them, with the reason.
 
-        A pod has those of the cronjob that it is a run of.
+        A pod has those of the cronjob that it is a run of, and all have those of what they are part of.
         """
         at_ms = max(at_ms, self._horizon_ms)
         found: dict[str, Schedule] = {}
@@ -456,8 +456,8 @@ class Graph:
         return tuple(found[schedule_id] for schedule_id in sorted(found))
 
     def _scheduled(self, entity_id: str, at_ms: int) -> list[str]:
-        """Whose schedules an entity's are: by all names of its own, and of the cronjob that it is a run of."""
-        owners = [entity_id, *self._runs.owner(entity_id)]
+        """Whose schedules an entity's are: by all names of its own, of its cronjob, and of what it is part of."""
+        owners = [entity_id, *self._runs.owner(entity_id), *self.placement(at_ms).wholes_of(entity_id)]
         names = dict.fromkeys(owners)
         for owner in owners:
             for raw in self._known_as.get(owner, ()):

@@ -355,6 +355,17 @@ class Placement:
         """The entity as a tenant of the volume, None if it is none."""
         return self._tenants_of(volume).get(entity_id)
 
+    def wholes_of(self, entity_id: str) -> tuple[str, ...]:
+        """What an entity is part of, and what that is part of, the nearest first."""
+        found: dict[str, None] = {}
+        ahead = deque([entity_id])
+        while ahead:
+            for whole in self._to(ahead.popleft(), "part_of"):
+                if whole != entity_id and whole not in found:
+                    found[whole] = None
+                    ahead.append(whole)
+        return tuple(found)
+
     def volumes_of(self, entity_id: str) -> tuple[str, ...]:
         """The volumes that an entity is, or is a tenant of."""
         found: set[str] = set()

@@ -243,6 +243,21 @@ def test_schedules_as_of_a_time() -> None:
     assert [problem for problem in made.problems() if "61 * * * *" in problem]
 
 
+def test_a_pod_has_the_schedules_of_what_it_is_part_of() -> None:
+    made = graph(
+        relation("pod:x/compact-0", "part_of", "job:compact", 100),
+        relation("job:compact", "part_of", "service:lakehouse", 100),
+        relation("service:lakehouse", "part_of", "job:compact", 100),  # a circle, as inventories have them
+        schedule("hourly", "job:compact", "5 * * * *", 0),
+        schedule("nightly", "service:lakehouse", "0 3 * * *", 0),
+        schedule("other", "job:other", "5 * * * *", 0),
+        deleted("relation", "pod:x/compact-0", "job:compact", "part_of", at=200),
+    )
+    assert [made.schedules("pod:x/compact-0", at_ms) for at_ms in (99, 200)] == [(), ()]
+    found = made.schedules("pod:x/compact-0", 100)
+    assert [(s.id, s.entity) for s in found] == [("hourly", "pod:x/compact-0"), ("nightly", "pod:x/compact-0")]
+
+
 # What cannot be used
 
 

@@ -109,6 +109,17 @@ class Model:
         by_snapshot = {key[0] for key, since in self.since["entity"].items() if since == ALWAYS}
         return Placement(self.entities(), relations, self.deleted(), by_snapshot)
 
+    def parts_of(self, whole: str | None) -> set[str | None]:
+        """An entity, with all that is part of it and of its parts."""
+        found, gone = {whole}, self.deleted()
+        if whole in gone:
+            return found
+        for _ in self.rows["relation"]:
+            for part, of, kind in self.rows["relation"]:
+                if kind == "part_of" and of in found and part not in gone:
+                    found.add(part)
+        return found
+
     def answers(self) -> tuple[Any, ...]:
         placement = self.placement()
         mentioned = {end for key in self.rows["relation"] for end in key[:2]} - self.deleted()
@@ -116,7 +127,9 @@ class Model:
             self.entities(), mentioned, Counter(), addressed_ms=lambda entity_id: self.addressed[entity_id][1]
         )
         schedules = {
-            (key[0], row.get("entity_id"), row.get("expression") or "") for key, row in self.rows["schedule"].items()
+            (key[0], entity_id, row.get("expression") or "")
+            for key, row in self.rows["schedule"].items()
+            for entity_id in self.parts_of(row.get("entity_id"))
         }
         return _answers(placement, [resolver.resolve(labels, ()) for labels in LABELS], schedules)
 

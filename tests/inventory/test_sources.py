@@ -366,14 +366,11 @@ def test_a_pod_has_the_schedules_of_its_cronjob() -> None:
         relation("pod:a/backup-1-x", "part_of", "batch_job:a/backup-1", 100),
         relation("batch_job:a/backup-1", "part_of", "cronjob:a/backup", 100),
         schedule("cronjob:a/backup", "cronjob:a/backup", "40 * * * *", 100),
-        relation(POD, "part_of", JOB, 100),
-        schedule("job's", JOB, "1 * * * *", 100),
     )
     found = made.schedules("pod:a/backup-1-x", 100)
     assert [(one.id, one.entity, one.expression) for one in found] == [
         ("cronjob:a/backup", "pod:a/backup-1-x", "40 * * * *")
     ]
-    assert made.schedules(POD, 100) == ()
 
 
 def test_the_runs_of_a_cronjob_are_the_cronjob_s() -> None:
