@@ -24,6 +24,7 @@ FACTS = (
     "unready_lead_minutes",
     "pressed_windows",
     "pressed_rise",
+    "stalled_windows",
     "foreign_part",
     "attributed",
     "top_share",

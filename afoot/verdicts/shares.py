@@ -82,7 +82,7 @@ class VolumeWindow(NamedTuple):
 
     def compact(self, rules: Rules) -> VolumeWindow:
         """What is worth remembering once the window is over: tenants at rest are not."""
-        kept = tuple(tenant for tenant in self.tenants if is_raised(tenant.measures, rules))
+        kept = tuple(tenant for tenant in self.tenants if is_raised(tenant.measures, rules) or is_down(tenant, rules))
         if kept or self.pressed:
             kept = tuple(tenant for tenant in self.tenants if tenant.own_of or is_raised(tenant.measures, rules))
         return self._replace(tenants=kept)
@@ -185,6 +185,11 @@ def is_raised(measures: Mapping[str, Io], rules: Rules) -> bool:
     return any(io.score >= rules.raised.score and io.value > io.expected for io in measures.values())
 
 
+def is_down(tenant: TenantIo, rules: Rules) -> bool:
+    """Whether a victim's own pod does less than is expected of it."""
+    return bool(tenant.own_of) and any(io.score <= -rules.raised.score for io in tenant.measures.values())
+
+
 @dataclass(slots=True)
 class TenantExcess:
     """A tenant's part of an excess."""
@@ -271,6 +276,7 @@ class Pressure:
     strained: int = 0  # of them, windows in which its latency or queue was heard ...
     pressed: int = 0  # ... and up ...
     own: int = 0  # ... while the victim's own excess was the larger part: its catch-up
+    stalled: int = 0  # not up, while the victim's own I/O was down
     climb: float = 0.0  # by how much the victim's lag went up while the volume was heard
     measures: dict[str, Excess] = field(default_factory=_by_measure)
     dark: dict[str, Excess] = field(default_factory=_by_measure)  # tenants' excess while the volume was silent
@@ -285,6 +291,7 @@ class Pressure:
         self.strained += other.strained
         self.pressed += other.pressed
         self.own += other.own
+        self.stalled += other.stalled
         self.climb += other.climb
         for name in MEASURES:
             self.measures[name].add(other.measures[name])
@@ -325,6 +332,8 @@ def pressure(window: VolumeWindow, victim: str, counts: bool, rules: Rules) -> P
         sums.measures[measure] = excess
         excess.near = excess.pressed * counts
     sums.own = int(pressed and loaded[0].own > loaded[0].total)
+    down = any(is_down(tenant, rules) for tenant in window.tenants if victim in tenant.own_of)
+    sums.stalled = int(strained and not pressed and down)
     for reading in window.strain:
         if counts:
             sums.calm.setdefault(reading.signal, Tally(reading.signal, reading.unit)).add(reading)
@@ -376,7 +385,9 @@ def _excess(window: VolumeWindow, victim: str, measure: str, rules: Rules) -> Ex
     found.total = max(foreign, sum(part.excess for part in found.tenants.values()))
     found.silent = {entity: Silence(1, found.total) for entity in sorted(unheard)}
     found.first_ms, found.last_ms = window.start_ms, window.end_ms
-    found.pressed = int(window.pressed is not False and found.total > found.own)
+    # Whatever a volume runs out of, it carries of that no less than usual.
+    less = all(io.score <= -raised.score for io in window.measures.values())
+    found.pressed = int(window.pressed is not False and found.total > found.own and not less)
     return found
 
 

@@ -215,6 +215,7 @@ def _facts(
         "unready_lead_minutes": (min(other) - unready.first_ms) / MINUTE_MS if unready else None,
         "pressed_windows": shares.pressed if shares else 0,
         "pressed_rise": rise,
+        "stalled_windows": main.pressure.stalled if main else None,
         "foreign_part": shares.foreign_part if shares else None,
         "attributed": shares.attributed if shares else None,
         "top_share": shares.tenants[0].share if shares and shares.tenants else None,
@@ -260,12 +261,14 @@ def _why(main: Storage | None, facts: Mapping[str, float | None], rules: Rules) 
         return f"unknown: no storage data in {silent} of {main.pressure.windows} windows"
     if main.slow:
         return f"{main.volume} is {SLOW}"
+    stalled = f"it stood still while {main.volume} was calm"
     if shares is None or not main.by_others:
-        if main.pressure.own:
-            return f"{main.volume} was pressed by its own I/O alone, its input is as usual, and its members were ready"
-        return "its storage has room, its input is as usual, and its members were ready"
+        room = f"{main.volume} was pressed by its own I/O alone" if main.pressure.own else "its storage has room"
+        return f"{stalled if main.pressure.stalled else room}, its input is as usual, and its members were ready"
     if shares.foreign_part < 0.5:
         return f"most of the excess on {main.volume} is its own"
+    if main.pressure.stalled:
+        return f"{stalled}, before others pressed it"
     rise = facts["pressed_rise"]
     if rise is not None and rise < 0.5:
         return f"{100 * (1 - rise):.0f} % of the lag came up while nobody else pressed {main.volume}"

@@ -262,17 +262,47 @@ def test_a_small_run_during_a_stall_is_no_culprit_where_the_jobs_own_catch_up_pr
     _stall(world, 200)
     world.until(2)
     found = world.only("unexplained")
-    assert f"{VOLUME} was pressed by its own I/O alone" in found.summary
+    assert f"it stood still while {VOLUME} was calm, its input is as usual" in found.summary
     rows = world.heard(found)
     assert world.verdicts(found)[BACKUP] == world.verdicts(found)[VOLUME] == "cleared"
     assert "the victim's own I/O alone pressed it" in rows[BACKUP, "write_ops"].reason
     assert "the victim's own I/O alone pressed it" in rows[VOLUME, "latency"].reason
 
 
+@pytest.mark.parametrize("calm", [True, False], ids=["a calm minute first", "stall and catch-up in one minute"])
+def test_a_stall_whose_catch_up_is_seen_in_part_is_no_contention(calm: bool) -> None:
+    """The minute's latency is that of the catch-up, its operations are few for the stall, and a tenant is busy."""
+    world = World()
+    world.until(1)
+    small = {BACKUP: {"write_ops": 150.0}}
+    if calm:
+        world.minute(small, {POD: {"write_ops": 300.0}, VOLUME: {"total_ops": 540.0}, JOB: {"write_lag": 16}})
+    part = {
+        POD: {"write_ops": 650.0 if calm else 450.0},
+        VOLUME: {"total_ops": 890.0 if calm else 680.0, "latency": 0.003},
+    }
+    world.minute(small, part, {JOB: {"write_lag": 68}})
+    world.minutes(2, small, CATCH_UP, {JOB: {"write_lag": 40}})
+    world.until(1, 30)
+    found = world.only("unexplained")
+    said = f"it stood still while {VOLUME} was calm" if calm else "its storage has room"
+    assert said in found.summary
+    assert world.verdicts(found)[BACKUP] == ("unknown" if calm else "cleared")
+
+
+def test_a_lag_that_comes_with_the_jobs_own_writes_is_told_so() -> None:
+    world = World()
+    world.until(1)
+    world.minutes(5, {POD: {"write_ops": 1_400.0}, VOLUME: {"total_ops": 1_500.0, "latency": 0.004}}, LATE)
+    found = world.only("unexplained")
+    assert f"{VOLUME} was pressed by its own I/O alone, its input is as usual" in found.summary
+    assert world.verdicts(found)[VOLUME] == "cleared"
+
+
 def test_who_presses_a_volume_when_the_lag_is_there_already_did_not_cause_it() -> None:
     world = World()
     world.until(1)
-    world.minute(STALL)
+    world.minute({JOB: {"write_lag": 60}})
     world.minutes(6, BURST, {JOB: {"write_lag": 70}})
     found = world.only("unexplained")
     assert f"85 % of the lag came up while nobody else pressed {VOLUME}" in found.summary
