@@ -51,7 +51,9 @@ class Desk:
         if found is None:
             io = self.window.volumes.get(volume, {})
             tenants = self.graph.tenants(volume, self.end_ms)
-            found = volume_window(self.start_ms, self.end_ms, volume, io, tenants, self.rules, self._has_several)
+            known = self.book.volumes.get(volume)
+            carried, span = known.carried if known else {}, (self.start_ms, self.end_ms)
+            found = volume_window(*span, volume, io, tenants, self.rules, carried, self._has_several)
             self.volumes[volume] = found
         return found
 

@@ -215,14 +215,9 @@ class Episode:
         """Adds a window of a volume of the victim's."""
         counts = window.end_ms >= self.onset_ms  # calm minutes long before it clear nobody of what came then
         sums = pressure(window, victim, counts, rules)
-        if window.end_ms > self.onset_ms + rules.time.ms("decide_after") or self._is_pressed(volume):
-            sums.stalled = 0  # it was others who slowed it, or it is no cause any more
+        if window.end_ms > self.onset_ms + rules.time.ms("decide_after"):
+            sums.stalled = 0  # it had been late for a while
         self.pending.setdefault(volume, Pressure()).add(sums)
-
-    def _is_pressed(self, volume: str) -> bool:
-        """Whether others have pressed a volume in this effect, or right before it."""
-        known = [sums[volume] for sums in (self.settled, self.pending) if volume in sums]
-        return any(excess.near for sums in known for excess in sums.measures.values())
 
     def settle(self, climbed: float) -> None:
         """The lag is at its peak, so much higher than before: what the volumes did until now drove it there."""

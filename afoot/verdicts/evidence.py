@@ -12,7 +12,7 @@ from afoot.verdicts.records import Evidence, Ruling, percent, quantity, rounded
 from afoot.verdicts.rules import MINUTE_MS, Hearing, Rules
 from afoot.verdicts.shares import UNITS, Share, Shares, unit_of
 from afoot.verdicts.tally import Tally, is_up, listed
-from afoot.verdicts.verdict import SLOW, Storage, Verdict
+from afoot.verdicts.verdict import SLOW, SLOWER, Storage, Verdict
 
 ALWAYS_HEARD = ("ingress", "ingestion/deployment", "topic", "broker")  # silent ones of these are unknown, not left out
 
@@ -238,7 +238,7 @@ def _volume(scene: Scene, storage: Storage) -> list[Statement]:
         reason = f"unknown: no storage data in {silent} of {sums.windows} windows"
     elif storage.slow and not verdict.culprit:
         ruling = "unknown"
-        reason = SLOW
+        reason = SLOW if shares is None else SLOWER
     elif not storage.by_others:
         ruling = "cleared"
         reason = "not pressed by others" if shares is None else f"loaded by others, and {_room(storage)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import NamedTuple
 
 from afoot.inventory.placement import Tenant
@@ -72,6 +73,7 @@ class VolumeWindow(NamedTuple):
     strain: tuple[Reading, ...]  # latency, queue
     pressed: bool | None  # None: no strain signal was heard
     saturated: bool  # pressed so much that nobody would call it harmless
+    idle: bool  # it carries less of everything than it does without pressure: no load is what presses it
     tenants: tuple[TenantIo, ...]
     missing: dict[str, str]  # tenants that were not heard, and why
 
@@ -136,11 +138,13 @@ def volume_window(
     io: Mapping[str, Heard],
     tenants: Sequence[Tenant],
     rules: Rules,
+    carried: Mapping[str, float] = MappingProxyType({}),
     elsewhere: Callable[[str], bool] = lambda _: False,
 ) -> VolumeWindow:
     """A volume's window from its signals and those of its tenants; who is no tenant as of the window is not heard.
 
-    `elsewhere` tells of a tenant whether it is one of other volumes as well.
+    `carried` is the most that it has carried without pressure, by measure; `elsewhere` tells of a tenant whether it is
+    one of other volumes as well.
     """
     itself = io.get(volume)
     measures = io_of(itself.readings, itself.missing)[0] if itself else {}
@@ -151,6 +155,10 @@ def volume_window(
         any(is_up(r.value, r.expected, r.score, raised.score, raised.strain_ratio) for r in judged) if judged else None
     )
     saturated = any(is_up(r.value, r.expected, r.score, raised.score, raised.saturated_ratio) for r in judged)
+    idle = len(measures) == len(MEASURES) and all(
+        now.score <= -raised.score or now.value <= raised.carried_part * carried.get(measure, 0.0)
+        for measure, now in measures.items()
+    )
     heard: list[TenantIo] = []
     missing: dict[str, str] = {}
     for tenant in tenants:
@@ -165,7 +173,7 @@ def volume_window(
                 pointers += signals.readings[signal].pointers
         several = pressed is not False and is_raised(found, rules) and elsewhere(tenant.entity)
         heard.append(TenantIo(tenant.entity, tuple(tenant.own_of), found, pointers, several))
-    return VolumeWindow(start_ms, end_ms, measures, tuple(strain), pressed, saturated, tuple(heard), missing)
+    return VolumeWindow(start_ms, end_ms, measures, tuple(strain), pressed, saturated, idle, tuple(heard), missing)
 
 
 def _at_load(reading: Reading, operations: Io | None) -> Reading:
@@ -385,9 +393,7 @@ def _excess(window: VolumeWindow, victim: str, measure: str, rules: Rules) -> Ex
     found.total = max(foreign, sum(part.excess for part in found.tenants.values()))
     found.silent = {entity: Silence(1, found.total) for entity in sorted(unheard)}
     found.first_ms, found.last_ms = window.start_ms, window.end_ms
-    # Whatever a volume runs out of, it carries of that no less than usual.
-    less = all(io.score <= -raised.score for io in window.measures.values())
-    found.pressed = int(window.pressed is not False and found.total > found.own and not less)
+    found.pressed = int(window.pressed is not False and found.total > found.own and not window.idle)
     return found
 
 

@@ -13,6 +13,7 @@ from afoot.verdicts.rules import MINUTE_MS, Rule, Rules
 from afoot.verdicts.shares import Pressure, Share, Shares, divide, divide_dark
 
 SLOW = "slow, and none of its other tenants was heard to do more than is expected then"
+SLOWER = "slow at less than it has carried without being so: it was given less, or something else keeps it busy"
 
 
 class Storage(NamedTuple):
@@ -260,7 +261,7 @@ def _why(main: Storage | None, facts: Mapping[str, float | None], rules: Rules) 
         silent = main.pressure.windows - main.pressure.heard
         return f"unknown: no storage data in {silent} of {main.pressure.windows} windows"
     if main.slow:
-        return f"{main.volume} is {SLOW}"
+        return f"{main.volume} is {SLOW if shares is None else SLOWER}"
     stalled = f"it stood still while {main.volume} was calm"
     if shares is None or not main.by_others:
         room = f"{main.volume} was pressed by its own I/O alone" if main.pressure.own else "its storage has room"
@@ -268,7 +269,7 @@ def _why(main: Storage | None, facts: Mapping[str, float | None], rules: Rules) 
     if shares.foreign_part < 0.5:
         return f"most of the excess on {main.volume} is its own"
     if main.pressure.stalled:
-        return f"{stalled}, before others pressed it"
+        return f"{stalled}, whoever pressed it before or after"
     rise = facts["pressed_rise"]
     if rise is not None and rise < 0.5:
         return f"{100 * (1 - rise):.0f} % of the lag came up while nobody else pressed {main.volume}"

@@ -54,7 +54,7 @@ def window(
         if entity == VOLUME and latency is not None:
             readings["latency"] = reading("latency", latency, 0.001, 0.0002)
         heard[entity] = Heard(entity, "", entity.partition(":")[0], False, readings)
-    return volume_window(0, 60_000, VOLUME, heard, TENANTS, RULES, elsewhere.__contains__)
+    return volume_window(0, 60_000, VOLUME, heard, TENANTS, RULES, elsewhere=elsewhere.__contains__)
 
 
 def divide(sums: Pressure, **carried: float) -> Shares | None:
@@ -195,6 +195,34 @@ def test_a_queue_that_grows_only_as_its_operations_do_is_no_pressure(queue: floa
     }
     heard[VOLUME].readings["queue"] = reading("queue", queue, 2.0, 0.2)  # 4.5 at these operations
     found = divide(summed(volume_window(0, 60_000, VOLUME, heard, TENANTS, RULES)))
+    assert found is not None and found.pressed == pressed
+
+
+@pytest.mark.parametrize(
+    ("own", "carried", "bytes_too", "pressed"),
+    [
+        pytest.param(600, {}, True, 1, id="it never carried more"),
+        pytest.param(600, {"operations": 1000.0, "bytes": 4.1e6}, True, 1, id="it carries about what it did"),
+        pytest.param(600, {"operations": 1300.0, "bytes": 5.2e6}, True, 0, id="it has carried far more of everything"),
+        pytest.param(600, {"operations": 1300.0, "bytes": 4.1e6}, True, 1, id="of operations alone"),
+        pytest.param(600, {"operations": 1300.0}, False, 1, id="nobody knows of bytes"),
+        pytest.param(270, {}, True, 0, id="it carries less than usual of everything: a stall and its catch-up"),
+        pytest.param(270, {}, False, 1, id="of operations, and nobody knows of bytes"),
+    ],
+)
+def test_a_volume_that_is_slow_at_less_than_it_has_carried_is_not_pressed_by_load(
+    own: float, carried: dict[str, float], bytes_too: bool, pressed: int
+) -> None:
+    busy = {VOLUME: 400 + own, "vm:a": 250.0, "pod:own": own}
+    heard = {}
+    for entity, usual in USUAL.items():
+        value = busy.get(entity, usual)
+        readings = {"total_ops": reading("total_ops", value, usual)}
+        if bytes_too:
+            readings["total_bytes"] = reading("total_bytes", 4096 * value, 4096 * usual)
+        heard[entity] = Heard(entity, "", "", False, readings)
+    heard[VOLUME].readings["latency"] = reading("latency", 0.01, 0.001, 0.0002)
+    found = divide(summed(volume_window(0, 60_000, VOLUME, heard, TENANTS, RULES, carried)))
     assert found is not None and found.pressed == pressed
 
 
