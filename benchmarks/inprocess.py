@@ -153,15 +153,22 @@ class _Gathered:
             return
         self.watermark = watermark
         size = self.size_ms
-        known = self.bodies.keys() | {start - size for start in self.bodies}
-        for start in sorted(start for start in known if self.judged < start <= watermark - 2 * size):
+        while (start := self._next(watermark - 2 * size)) is not None:
             self.judged = start
             own, following = self.bodies.pop(start, {}), self.bodies.get(start + size, {})
-            ready = {
-                shard: (" ".join(own.get(shard, ())), " ".join(following.get(shard, ())))
-                for shard in own.keys() | following.keys()
-            }
+            shards = own.keys() | following.keys() | self.judge.reaching(start)
+            ready = {shard: (" ".join(own.get(shard, ())), " ".join(following.get(shard, ()))) for shard in shards}
             self.judge.window(start, ready)
+
+    def _next(self, latest: int) -> int | None:
+        """The next window to judge: with blocks in it or behind it, or one that what came before reaches into."""
+        after = self.judged + self.size_ms
+        if after > latest:
+            return None
+        if self.judge.reaching(after):
+            return after
+        known = (start for at in self.bodies for start in (at - self.size_ms, at))
+        return min((start for start in known if self.judged < start <= latest), default=None)
 
 
 class _Judge:
@@ -184,8 +191,12 @@ class _Judge:
         self.alerts: list[bytes] = []
         self.windows = 0
 
+    def reaching(self, start: int) -> set[int]:
+        """The shards in which what came before says something of the window."""
+        return {shard for shard, state in self.shards.items() if state.reaches(start)}
+
     def window(self, start: int, ready: dict[int, tuple[str, str]]) -> None:
-        """One window, of every shard that has blocks in it, or had some before and has some in the next one."""
+        """One window, of shards that have blocks in it, had some and have some in the next one, or reach into it."""
         end = start + self.size_ms
         for known in sorted(time for time in self.changes if time < end + self.size_ms):
             for change in self.changes.pop(known):

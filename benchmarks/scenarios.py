@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from afoot.cli.replay import replay_files
+from afoot.config import load_config
 from afoot.errors import AfootError, UsageError
 from afoot.lake.query import open_lake
 from afoot.simulate.run import simulate
@@ -64,19 +65,19 @@ class Outcome:
     seconds: float
 
 
-def in_process(files: list[Path], folder: Path) -> Rows:
+def in_process(files: list[Path], folder: Path, config: Path | None = None) -> Rows:
     """The rows of captures, by the job's steps in this process."""
-    found = inprocess.replay(files)
+    found = inprocess.replay(files, load_config(config))
     return (
         [{**finding._asdict(), "component": finding.component} for finding in found.findings],
         [{**row._asdict(), "pointers": tuple(tuple(pointer) for pointer in row.pointers)} for row in found.evidence],
     )
 
 
-def flink(files: list[Path], folder: Path) -> Rows:
+def flink(files: list[Path], folder: Path, config: Path | None = None) -> Rows:
     """The rows of captures, as `afoot replay` writes them into a lake in `folder`."""
     lake = str(folder / "lake")
-    replay_files(files, lake)
+    replay_files(files, lake, config=config)
     opened = open_lake(lake)
     return (_plain(opened.sql("SELECT * FROM findings")), _plain(opened.sql("SELECT * FROM evidence")))
 

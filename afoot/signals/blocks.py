@@ -17,7 +17,8 @@ series in the first window that it names it in, and again DEFINED_MS of event ti
 shard remembers it; and in each block that may come too late for its window.
 
 Modes: gauge, cumulative, delta (increase since the last sample), event (a count of its own), derived (an event made of
-a row that another sample stands for in the books), poll mean (the mean since the last sample).
+a row that another sample stands for in the books), poll mean (the mean since the last sample), period sum and period
+mean (over a period that begins at the sample's time, see periods.py).
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from numpy.typing import NDArray
 from afoot.telemetry.rows import Labels
 
 VERSION = "2"
-GAUGE, CUMULATIVE, DELTA, EVENT, DERIVED, POLL_MEAN = range(6)
+GAUGE, CUMULATIVE, DELTA, EVENT, DERIVED, POLL_MEAN, PERIOD_SUM, PERIOD_MEAN = range(8)
 _HEAD = 4  # words
 _LEVEL = 1  # of Zstandard: 6 to 12 bytes a point were measured, of 24, for 0.05 us
 

@@ -15,6 +15,7 @@ from afoot.signals.settings import Settings
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+Distances = NDArray[np.float32]  # ns, by row
 
 GAPS_KEPT = 5  # windows whose median gap says what the usual scrape is
 GAPS_LOOKED_AT = 16  # of a series in a window, at most
@@ -23,7 +24,7 @@ NEVER = -(1 << 62)
 
 
 class Points(NamedTuple):
-    """Samples of counters and of means, ordered by time within a row."""
+    """Samples of series by row, ordered by time within each."""
 
     row: Ints
     time_ns: Ints
@@ -35,7 +36,7 @@ class Memory(Protocol):
 
     last_ns: Ints
     last: Floats
-    gaps: NDArray[np.float32]
+    gaps: Distances
 
     @property
     def means(self) -> Bools: ...  # whether its values are means since the sample before

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from afoot.catalogue.model import Catalogue, Signal, Source
-from afoot.signals.blocks import GAUGE, POLL_MEAN, Series
+from afoot.signals.blocks import GAUGE, PERIOD_MEAN, PERIOD_SUM, POLL_MEAN, Series
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -83,7 +83,7 @@ def links(
         factor = source.scale if side == 0 else 1.0
         if series.mode == GAUGE:
             offer = WITHIN[source.within]
-        elif series.mode == POLL_MEAN:
+        elif series.mode in (POLL_MEAN, PERIOD_SUM, PERIOD_MEAN):
             offer = MEAN
         else:
             offer = INCREASE

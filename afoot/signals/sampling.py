@@ -328,9 +328,12 @@ def _double(value: float) -> float:
 
 
 def _of_stats(how: How, stats: Stats) -> float | None:
-    """A pre-aggregated point as one value: a rate for stat_sum, a mean else; NaN where it aggregates nothing."""
+    """A pre-aggregated point as one value: of a stat_sum a rate, or the sum where no period is told; a mean else.
+
+    NaN where it aggregates nothing.
+    """
     if how == "stat_sum":
-        return stats.sum / stats.period_s if stats.period_s > 0 else math.nan
+        return stats.sum / stats.period_s if stats.period_s else stats.sum
     if how in ("stat_mean", "gauge", "poll_mean"):
         return stats.sum / stats.count if stats.count > 0 else math.nan
     return None

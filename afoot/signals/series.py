@@ -8,7 +8,7 @@ import numpy as np
 
 from afoot.catalogue.model import Catalogue, How, Source
 from afoot.signals import blocks
-from afoot.signals.blocks import CUMULATIVE, DELTA, GAUGE, POLL_MEAN, Bools, Ints
+from afoot.signals.blocks import CUMULATIVE, DELTA, GAUGE, PERIOD_MEAN, PERIOD_SUM, POLL_MEAN, Bools, Ints
 from afoot.signals.identity import identity, shard_of
 from afoot.signals.settings import DEFINED_MS
 from afoot.telemetry.rows import Labels, MetricKind, MetricPoint, Points
@@ -184,7 +184,9 @@ def _shape(heads: tuple[MetricPoint, ...], index: list[int]) -> Shape:
 def _mode(source: Source, point: MetricPoint) -> int | None:
     """How a series' samples are to be read: as its source says, unless the point says that it is a delta."""
     if source.how in ("stat_sum", "stat_mean"):
-        return GAUGE if point.stats is not None else None
+        if point.stats is None:
+            return None
+        return PERIOD_SUM if source.how == "stat_sum" and not point.stats.period_s else PERIOD_MEAN
     if source.how == "gauge":
         return GAUGE
     if source.how == "poll_mean":

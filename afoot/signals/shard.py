@@ -6,11 +6,22 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from afoot.signals import counters
+from afoot.signals import counters, periods
 from afoot.signals.baselines import History
-from afoot.signals.blocks import DERIVED, EVENT, POLL_MEAN, Bools, Floats, Ints, Samples, Series, read_definition
+from afoot.signals.blocks import (
+    DERIVED,
+    EVENT,
+    PERIOD_MEAN,
+    PERIOD_SUM,
+    POLL_MEAN,
+    Bools,
+    Floats,
+    Ints,
+    Samples,
+    Series,
+    read_definition,
+)
 from afoot.signals.plan import Link, Plan
 from afoot.signals.settings import Settings
 
@@ -48,18 +59,19 @@ class Heard(NamedTuple):
 class ShardState:
     """What a shard remembers from window to window.
 
-    Per series: its definition, last sample and usual scrape (about 0.5 KB); per entity-signal its History (about
-    0.8 KB). Both are dropped two hours (settings) after they were last seen. `save` keeps it, `load` has it back.
+    Per series: its definition, last sample and how far apart the latest were (about 0.5 KB); per entity-signal its
+    History (about 0.8 KB). Both are dropped two hours (settings) after they were last seen. `save` keeps it, `load` has
+    it back.
     """
 
     def __init__(self) -> None:
         self.definitions: list[str] = []
         self.id: Ints = np.empty(0, np.int64)
         self.mode: Ints = np.empty(0, np.int64)
-        self.seen_ms: Ints = np.empty(0, np.int64)  # start of the last window with samples
+        self.seen_ms: Ints = np.empty(0, np.int64)  # start of the last window with samples, or that one covers
         self.last_ns: Ints = np.empty(0, np.int64)  # last sample
         self.last: Floats = np.empty(0, np.float64)
-        self.gaps: NDArray[np.float32] = np.empty((0, counters.GAPS_KEPT), np.float32)
+        self.gaps: counters.Distances = np.empty((0, counters.GAPS_KEPT), np.float32)
         self.keys: list[tuple[str, str]] = []  # entity-signals, as rows of the history
         self.key_seen_ms: Ints = np.empty(0, np.int64)
         self.history: History | None = None
@@ -72,6 +84,22 @@ class ShardState:
         """Of each series: whether its values are means since the sample before."""
         means: Bools = self.mode == POLL_MEAN
         return means
+
+    @property
+    def sums(self) -> Bools:
+        """Of each series: whether its values are sums over a period that its samples do not tell."""
+        sums: Bools = self.mode == PERIOD_SUM
+        return sums
+
+    @property
+    def periodic(self) -> Bools:
+        """Of each series: whether its values cover a period that begins at their time."""
+        periodic: Bools = self.sums | (self.mode == PERIOD_MEAN)
+        return periodic
+
+    def reaches(self, start_ms: int) -> bool:
+        """Whether what is known says something of the window that starts then, though no sample may be in it."""
+        return periods.until_ns(self) > start_ms * 1_000_000
 
     def add(self, definitions: list[str]) -> None:
         """Series not known yet."""

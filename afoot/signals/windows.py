@@ -12,12 +12,14 @@ import orjson
 
 from afoot.catalogue.model import Catalogue, Role, Signal
 from afoot.inventory.placement import Chain, Entity, Scopes
-from afoot.signals import counters
+from afoot.signals import counters, periods
 from afoot.signals.baselines import Expected, History
 from afoot.signals.blocks import (
     CUMULATIVE,
     DERIVED,
     GAUGE,
+    PERIOD_MEAN,
+    PERIOD_SUM,
     POLL_MEAN,
     Bools,
     Floats,
@@ -81,7 +83,7 @@ class Books:
     duplicates: int = 0  # the same series and time again
     undefined: int = 0  # of series that no block of the window, nor an earlier one, defined
     unresolved: int = 0  # of in_signals: the inventory knows no entity for them
-    uncovered: int = 0  # counter series that the window has samples of, and no increase
+    uncovered: int = 0  # series of counters, or of sums, that the window has samples of, and no increase
     series: int = 0  # with samples
     signals: int = 0  # of entities, with a value
     forgotten: int = 0  # series not seen for long
@@ -118,6 +120,7 @@ def evaluate(
     offers, rows = _offers(state, made, samples, closing, window_start_ms, settings, books)
     seen_before = state.seen_ms.copy()
     state.seen_ms[rows.unique] = window_start_ms
+    state.seen_ms[state.periodic & ~np.isnan(offers[MEAN])] = window_start_ms
     expected = _expected_now(state, seen_before, window_start_ms, settings)
     _make_plan(state, made, graph, catalogue, settings, window_start_ms)
     books.unresolved = int(np.count_nonzero(made.unresolved[rows.sample] & (state.mode[rows.sample] != DERIVED)))
@@ -203,27 +206,26 @@ def _offers(
         offers[MEAN, rows.unique] = total / count
         offers[MAX, rows.unique] = np.maximum.reduceat(value, rows.start)
         offers[LAST, rows.unique] = value[rows.start + count - 1]
-    counts, means = state.mode == CUMULATIVE, state.means
-    spread = counts | means  # over the windows between samples
+    counts, means, sums = state.mode == CUMULATIVE, state.means, state.sums
     closing_rows, _ = _rows_of(made, closing)
-    first = spread[closing_rows.unique]
-    taken = closing_rows.start[first]
-    own = spread[rows.sample]
-    increase = counters.increases(
-        state,
-        counters.Points(rows.sample[own], time_ns[own], value[own]),
-        counters.Points(
-            closing_rows.unique[first],
-            closing.time_ns[closing_rows.kept[taken]],
-            closing.value[closing_rows.kept[taken]],
-        ),
-        start_ms * NS,
-        (start_ms + settings.window_ms) * NS,
-        settings,
-    )
+
+    def points(which: Bools) -> tuple[counters.Points, counters.Points]:
+        """The window's samples of these series, and the first one behind it of each."""
+        own, first = which[rows.sample], which[closing_rows.unique]
+        taken = closing_rows.kept[closing_rows.start[first]]
+        return (
+            counters.Points(rows.sample[own], time_ns[own], value[own]),
+            counters.Points(closing_rows.unique[first], closing.time_ns[taken], closing.value[taken]),
+        )
+
+    start_ns, end_ns = start_ms * NS, (start_ms + settings.window_ms) * NS
+    increase = counters.increases(state, *points(counts | means), start_ns, end_ns, settings)
+    covering = periods.values(state, *points(state.periodic), start_ns, end_ns)
     offers[INCREASE, counts] = increase[counts]
-    known = means & ~np.isnan(increase)  # the others stand for their own window, as gauges do
-    offers[MEAN, known] = increase[known]
+    offers[MEAN, sums] = np.nan
+    for found, which in ((increase, means), (covering, state.periodic)):
+        known = which & ~np.isnan(found)  # other means stand for their own window, as gauges do
+        offers[MEAN, known] = found[known]
     books.in_signals = int(np.count_nonzero(state.mode[rows.sample] != DERIVED))
     books.undefined = undefined
     dropped = np.array([made.rows.get(id_, -1) for id_ in samples.dropped.tolist()], np.int64)
@@ -232,6 +234,7 @@ def _offers(
     books.points_in = books.in_signals + books.undefined + books.duplicates
     books.series = len(rows.unique)
     books.uncovered = int(np.count_nonzero(np.isnan(offers[INCREASE, rows.unique]) & counts[rows.unique]))
+    books.uncovered += int(np.count_nonzero(np.isnan(offers[MEAN, rows.unique]) & sums[rows.unique]))
     return offers, rows
 
 
@@ -247,7 +250,7 @@ def _expected_now(state: ShardState, seen_before: Ints, start_ms: int, settings:
 
 def _steady(state: ShardState) -> Bools:
     """Series that speak in each window while they live; events and deltas need not."""
-    steady: Bools = np.isin(state.mode, (GAUGE, CUMULATIVE, POLL_MEAN))
+    steady: Bools = np.isin(state.mode, (GAUGE, CUMULATIVE, POLL_MEAN, PERIOD_SUM, PERIOD_MEAN))
     return steady
 
 

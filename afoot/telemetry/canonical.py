@@ -61,11 +61,13 @@ def stats(value: Any) -> Stats | None:
 
 
 def check_stats(found: Stats) -> None:
-    """Refused if stats are not of numbers, or of no samples or no time."""
+    """Refused if stats are not of numbers, or of no samples or a time below nothing."""
     for field, part in zip(Stats._fields, found, strict=True):
         number(part, f"stats.{field}")
-    if found.count <= 0 or found.period_s <= 0:
-        raise Refused(f"stats have count {found.count} and period_s {found.period_s}; more than 0 is expected")
+    if found.count <= 0 or found.period_s < 0:
+        raise Refused(
+            f"stats have count {found.count} and period_s {found.period_s}; more than 0 and at least 0 are expected"
+        )
 
 
 def _points(found: list[Any], format_name: str, cache: LabelCache) -> Decoded:

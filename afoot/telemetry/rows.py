@@ -59,13 +59,13 @@ class Labels:
 
 
 class Stats(NamedTuple):
-    """A value that was already aggregated over its period, as CloudWatch sends it."""
+    """A value that was already aggregated over its period, which begins at the point's time, as CloudWatch sends it."""
 
     count: float  # type: ignore[assignment]  # hides tuple.count, which nobody asks of these
     sum: float
     min: float
     max: float
-    period_s: float
+    period_s: float  # 0: not told
 
 
 class MetricPoint(NamedTuple):

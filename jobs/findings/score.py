@@ -98,8 +98,8 @@ class ScoreAndPlace(KeyedBroadcastProcessFunction):  # type: ignore[misc]
         start_ms = timestamp + 1 - 2 * self.size_ms
         end_ms = start_ms + self.size_ms
         state, pending = self._shard(ctx.get_current_key())
-        silent = end_ms in pending and state.window_ms is not None and state.window_ms < start_ms
-        if start_ms not in pending and not silent:
+        silent = start_ms not in pending and state.window_ms is not None and state.window_ms < start_ms
+        if start_ms not in pending and not (silent and (end_ms in pending or state.reaches(start_ms))):
             return
         bodies, points = pending.pop(start_ms, ("", 0))
         if bodies:
@@ -113,6 +113,8 @@ class ScoreAndPlace(KeyedBroadcastProcessFunction):  # type: ignore[misc]
         next_bodies, _ = pending.get(end_ms, (None, 0))
         placed, books = evaluate(state, start_ms, bodies, next_bodies, graph, self.catalogue, self.settings)
         state.save(self.parts)
+        if state.reaches(end_ms):
+            ctx.timer_service().register_event_time_timer(timestamp + self.size_ms)
         rows = [
             Row(role, victim, volume, volume if role == "io" else victim, "", ",".join(payloads))
             for (role, victim, volume), payloads in self._gathered(placed).items()

@@ -61,9 +61,15 @@ def point(
     return MetricPoint(metric, "", kind, Labels.of(labels), T0 * 1_000_000 + round(second * S), value, stats)
 
 
-def message(rows: Sequence[Any], offset: int = 0, partition: int = 0, topic: str = "telemetry.metrics") -> list[Frame]:
+def message(
+    rows: Sequence[Any],
+    offset: int = 0,
+    partition: int = 0,
+    topic: str = "telemetry.metrics",
+    window_ms: int = MINUTE,
+) -> list[Frame]:
     """The frames of a message of these rows, in one shard; its record time is far enough for all of them."""
-    sampler = Sampler(CATALOGUE, 1)
+    sampler = Sampler(CATALOGUE, 1, window_ms)
     latest = max(
         (row.time_ns if hasattr(row, "time_ns") else row.end_ns for row in rows),
         default=T0 * 1_000_000,
@@ -93,7 +99,7 @@ class Kept(dict[str, bytes]):
 
 
 class Run:
-    """Windows of one shard evaluated in order."""
+    """Windows of one shard evaluated in order; they are of the settings' size."""
 
     def __init__(self, settings: Settings = EVERYTHING, graph: Graph | None = None) -> None:
         self.state = ShardState()
@@ -103,10 +109,11 @@ class Run:
         self.books = Books()
 
     def window(self, number: int, bodies: dict[int, str]) -> list[PlacedSignals]:
-        """Evaluate the window that starts `number` minutes after T0."""
-        start = T0 + number * MINUTE
+        """Evaluate the window that starts `number` of its size after T0."""
+        size = self.settings.window_ms
+        start = T0 + number * size
         placed, books = evaluate(
-            self.state, start, bodies.get(start, ""), bodies.get(start + MINUTE), self.graph, CATALOGUE, self.settings
+            self.state, start, bodies.get(start, ""), bodies.get(start + size), self.graph, CATALOGUE, self.settings
         )
         self.books += books
         self.state.save(self.kept)
@@ -118,7 +125,7 @@ class Run:
 
     def windows(self, numbers: Iterable[int], rows: Sequence[Any]) -> list[list[PlacedSignals]]:
         """Evaluate windows with the blocks of one message of all these rows."""
-        bodies = by_window(message(rows))
+        bodies = by_window(message(rows, window_ms=self.settings.window_ms))
         return [self.window(number, bodies) for number in numbers]
 
 

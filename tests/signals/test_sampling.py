@@ -192,6 +192,7 @@ def test_cloudwatch_dimension_sets_that_name_no_entity_are_unasked(labels: dict[
     [
         ("VolumeWriteOps", Stats(5, 300, 0, 99, 60), 5.0),
         ("VolumeWriteOps", Stats(5, 300, 0, 99, 300), 1.0),
+        ("VolumeWriteOps", Stats(5, 300, 0, 99, 0), 300.0),  # nobody has said what to divide it by
         ("VolumeQueueLength", Stats(5, 300, 0, 99, 60), 60.0),
     ],
 )

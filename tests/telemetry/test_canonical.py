@@ -108,6 +108,17 @@ def test_stats() -> None:
     assert rows("avro", points({"stats": STATS}, {}), "metrics") == [expected, POINT_ROW]
 
 
+@pytest.mark.parametrize(("period_s", "taken"), [(0, True), (300, True), (-1, False)])
+def test_a_period_that_is_not_known_is_0(period_s: float, taken: bool) -> None:
+    stats = {**STATS, "period_s": float(period_s)}
+    for found in (
+        decode("json", as_json([{**POINT, "stats": stats}, POINT]), "metrics"),
+        decode("avro", points({"stats": stats}, {}), "metrics"),
+    ):
+        assert [row.stats.period_s for row in found.rows if row.stats] == ([period_s] if taken else [])
+        assert len(found.refused) == (not taken)
+
+
 def test_what_json_may_leave_out() -> None:
     sent = {"name": "m", "labels": {}, "time_ns": TIME, "value": 7}
     assert rows("json", as_json(sent), "metrics") == [MetricPoint("m", "", "unknown", labels(), TIME, 7.0)]

@@ -47,7 +47,7 @@ def test_a_real_stream() -> None:
             place(InstanceType="m5ad.2xlarge"),
             1_651_679_640_000_000_000,
             0.0,
-            Stats(3.0, 0.0, 0.0, 0.0, 60.0),
+            Stats(3.0, 0.0, 0.0, 0.0, 0),
         ),
         MetricPoint(
             "StatusCheckFailed_Instance",
@@ -56,12 +56,12 @@ def test_a_real_stream() -> None:
             place(InstanceId="i-0cbbc7e021a19be2e"),
             1_651_679_580_000_000_000,
             0.0,
-            Stats(1.0, 0.0, 0.0, 0.0, 60.0),
+            Stats(1.0, 0.0, 0.0, 0.0, 0),
         ),
     ]
     # 499 over 5 samples
     balance = next(row for row in found if row.name == "EBSIOBalance%" and row.stats.sum == 499.0)
-    assert (balance.unit, balance.value, balance.stats) == ("%", 99.8, Stats(5.0, 499.0, 99.0, 100.0, 60.0))
+    assert (balance.unit, balance.value, balance.stats) == ("%", 99.8, Stats(5.0, 499.0, 99.0, 100.0, 0))
     assert {row.unit for row in found} == {"s", "%", "By", "", "{count}"}
 
 
@@ -70,7 +70,7 @@ def test_the_same_value_for_several_sets_of_dimensions_is_a_row_each() -> None:
     writes = {
         tuple(key for key in row.labels.mapping if key not in place().mapping): row.value
         for row in found
-        if row.name == "EBSWriteOps" and row.stats == Stats(1.0, 286.0, 286.0, 286.0, 60.0)
+        if row.name == "EBSWriteOps" and row.stats == Stats(1.0, 286.0, 286.0, 286.0, 0)
     }
     assert writes == {("AutoScalingGroupName",): 286.0, ("InstanceId",): 286.0, ("InstanceType",): 286.0}
     totals = [row for row in found if row.name == "EBSWriteOps" and row.labels == place()]
@@ -94,7 +94,7 @@ def test_several_dimensions_and_further_statistics() -> None:
         "TargetResponseTime",
         "s",
         0.5,
-        Stats(12.0, 6.0, 0.1, 0.9, 60.0),
+        Stats(12.0, 6.0, 0.1, 0.9, 0),
     )
     assert found.labels.mapping == {
         "LoadBalancer": "app/web/50dc",

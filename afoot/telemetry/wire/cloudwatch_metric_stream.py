@@ -1,8 +1,8 @@
-"""CloudWatch metric streams in their JSON form: lines, each the statistics of one metric over one minute.
+"""CloudWatch metric streams in their JSON form: lines, each the statistics of one metric over one period.
 
-`value` is the mean (sum / count) and `stats` hold count, sum, min, max; `time_ns` is the minute's start. Labels are the
-dimensions plus cloud.account.id, cloud.region and cloudwatch.namespace. A metric that AWS repeats for several sets
-of dimensions gives a row for each, as sent.
+`value` is the mean (sum / count) and `stats` hold count, sum, min, max; `time_ns` is the period's start. No line says
+how long that is, one minute or five. Labels are the dimensions plus cloud.account.id, cloud.region and
+cloudwatch.namespace. A metric that AWS repeats for several sets of dimensions gives a row for each, as sent.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from afoot.telemetry.values import Malformed, Refused, epoch_ns, name, number
 KINDS = ("metrics",)
 OPTIONS: dict[str, str] = {}
 _FORMAT = "cloudwatch_metric_stream"
-_PERIOD_S = 60.0
+_NOT_TOLD = 0.0  # how long the period is
 _PREFIXES = {"": "", "Kilo": "k", "Mega": "M", "Giga": "G", "Tera": "T"}
 _UCUM = {
     "Seconds": "s",
@@ -67,7 +67,7 @@ def _point(record: Any, cache: LabelCache) -> MetricPoint:
         number(value.get("sum"), "sum"),
         number(value.get("min"), "min"),
         number(value.get("max"), "max"),
-        _PERIOD_S,
+        _NOT_TOLD,
     )
     if stats.count <= 0:
         raise Refused(f"count is {stats.count}; more than 0 is expected")
