@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
+from statistics import median
 from typing import Literal, NamedTuple
 
 from afoot import batches
@@ -29,6 +31,8 @@ INVENTORY_LEAST = 30  # ... and at least ...
 INVENTORY_ROWS = 300_000  # ... else those that hold about as many rows: a scrape is thousands
 NAMES_SHOWN = 5
 REASONS_SHOWN = 3
+SCRAPE_SLACK = 1.05  # agents keep time no better
+WINDOWS_MS = tuple(minutes * 60_000 for minutes in (1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30, 60))
 
 
 class Check(NamedTuple):
@@ -227,6 +231,7 @@ def _topic(
     yield from seen.times(about, entry, config)
     if entry.kind == "metrics":
         yield seen.mapped(about, catalogue)
+        yield from seen.scraped(about, catalogue, config)
     if entry.kind in ("metrics", "logs") and graph is not None:
         yield from seen.resolved(about, catalogue, graph)
     if entry.kind == "inventory":
@@ -285,6 +290,7 @@ class _Seen:
         self.bad: Counter[str] = Counter()
         self.metrics: Counter[str] = Counter()
         self.subjects: Counter[tuple[str, Labels]] = Counter()  # a metric's name, "" of log records, and a label set
+        self.scrapes: dict[tuple[str, Labels], set[int]] = {}  # times of each series, ns
         self.tables: Counter[str] = Counter()
         self.repeats = False  # whether the inventory is said again and again, which moves event time on as well
         self.behind_ms: list[float] = []  # of each row: record time less event time
@@ -295,6 +301,8 @@ class _Seen:
         for row in decoded.rows:
             if isinstance(row, MetricPoint):
                 self.metrics[row.name] += 1
+                if row.kind != "delta" and row.stats is None:  # those need not come in each window, or tell of several
+                    self.scrapes.setdefault((row.name, row.labels), set()).add(row.time_ns)
             if isinstance(row, MetricPoint | LogRecord):
                 self.subjects[row.name if isinstance(row, MetricPoint) else "", row.labels] += 1
             if isinstance(row, InventoryChange):
@@ -348,6 +356,28 @@ class _Seen:
             )
         return Check(f"{about}: signals", "ok", found)
 
+    def scraped(self, about: str, catalogue: Catalogue, config: Config) -> Iterator[Check]:
+        """Whether series that signals ask for come in each window, and if not, of what size windows would have them."""
+        usual = [
+            median(later - earlier for earlier, later in pairwise(sorted(times))) / 1e6
+            for (name, _), times in self.scrapes.items()
+            if len(times) > 2 and catalogue.uses(name)
+        ]
+        size_ms = config.window.size_ms
+        wide = [apart for apart in usual if apart > SCRAPE_SLACK * size_ms]
+        if not wide:
+            return
+        apart = max(wide)
+        enough = next((s for s in WINDOWS_MS if SCRAPE_SLACK * s >= apart), WINDOWS_MS[-1])
+        missed = "gauges and counters are" if apart > 2 * SCRAPE_SLACK * size_ms else "gauges are"
+        yield Check(
+            f"{about}: scrapes",
+            "look",
+            f"{len(wide)} of {len(usual)} series come up to {_told(apart)} apart, and windows are of {_told(size_ms)}: "
+            f"in those between, {missed} missing",
+            f'scrape them more often, or set [window] size = "{_told(enough)}" and start with --fresh',
+        )
+
     def resolved(self, about: str, catalogue: Catalogue, graph: Graph) -> Iterator[Check]:
         """How many label sets that signals ask for mean an entity of the inventory, and why the others do not."""
         known: set[Labels] = set()
@@ -400,6 +430,11 @@ class _Seen:
                 "without one a quiet inventory holds windows back",
             )
         return Check(f"{about}: heartbeat", "ok", found)
+
+
+def _told(ms: float) -> str:
+    """A duration as the configuration has it."""
+    return f"{ms / 60_000:.3g} min" if ms >= 60_000 else f"{ms / 1000:.3g} s"
 
 
 def _age(seconds: float) -> str:

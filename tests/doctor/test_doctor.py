@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from afoot.catalogue.loader import load_catalogue
 from afoot.cli.main import app
-from afoot.config import Config, Flink, Topic, load_config
+from afoot.config import Config, Flink, Topic, Window, load_config
 from afoot.doctor import (
     INVENTORY_LEAST,
     INVENTORY_ROWS,
@@ -73,10 +73,12 @@ class Brokers:
         return self._value
 
 
-def looked_at(messages: list[Message], entry: Topic = METRICS, partitions: int = 1) -> dict[str, Check]:
+def looked_at(
+    messages: list[Message], entry: Topic = METRICS, partitions: int = 1, config: Config | None = None
+) -> dict[str, Check]:
     """The checks of a topic that holds these records, by what they are about."""
     reader = cast(Reader, Records(messages))
-    checks = _topic("t", entry, list(range(partitions)), reader, CATALOGUE, Config((entry,)), None, _Heard())
+    checks = _topic("t", entry, list(range(partitions)), reader, CATALOGUE, config or Config((entry,)), None, _Heard())
     return {check.about: check for check in checks}
 
 
@@ -172,6 +174,51 @@ def test_metrics_that_no_signal_asks_for_are_named() -> None:
     assert nothing.state == "wrong" and "[catalogue] files" in nothing.advice
     many = looked_at([message(gauge(f"m{n}", NOW_MS, 1.0)) for n in range(9)])["t: signals"]
     assert many.found.endswith("m0, m1, m2, m3, m4, ...")
+
+
+@pytest.mark.parametrize(
+    ("apart_s", "size_s", "found", "advice"),
+    [
+        (60, 60, None, ""),
+        (62, 60, None, ""),
+        (
+            90,
+            60,
+            "1 of 2 series come up to 1.5 min apart, and windows are of 1 min: in those between, gauges are missing",
+            2,
+        ),
+        (
+            300,
+            60,
+            "come up to 5 min apart, and windows are of 1 min: in those between, gauges and counters are missing",
+            5,
+        ),
+        (301, 60, "come up to 5.02 min apart", 5),
+        (300, 300, None, ""),
+        (30, 10, "come up to 30 s apart, and windows are of 10 s: in those between, gauges and counters", 1),
+        (7200, 60, "come up to 120 min apart", 60),
+    ],
+)
+def test_scrapes_are_held_against_the_windows(apart_s: int, size_s: int, found: str | None, advice: int | str) -> None:
+    often = [message(gauge("write_lag_seconds", NOW_MS - 5000 * n, 1.0, job_name="a")) for n in range(9)]
+    rare = [message(gauge("write_lag_seconds", NOW_MS - 1000 * apart_s * n, 1.0, job_name="b")) for n in range(4)]
+    of_no_signal = [message(gauge("my_own_metric", NOW_MS - 7_200_000 * n, 1.0)) for n in range(4)]
+    config = Config((METRICS,), window=Window(size_ms=1000 * size_s))
+    check = looked_at([*often, *rare, *of_no_signal], config=config).get("t: scrapes")
+    if found is None:
+        assert check is None
+    else:
+        assert check is not None and check.state == "look" and found in check.found
+        assert f'[window] size = "{advice} min"' in check.advice
+
+
+def test_what_comes_twice_or_is_pre_aggregated_tells_no_scrape() -> None:
+    assert "t: scrapes" not in looked_at([lag(NOW_MS), lag(NOW_MS - 300_000)])
+    line = {"account_id": "1", "region": "r", "namespace": "AWS/EBS", "metric_name": "VolumeWriteOps"}
+    line |= {"dimensions": {"VolumeId": "v"}, "value": {"count": 1, "sum": 1, "min": 1, "max": 1}}
+    lines = [message(json.dumps({**line, "timestamp": NOW_MS - 300_000 * n}).encode()) for n in range(9)]
+    found = looked_at(lines, replace(METRICS, format="cloudwatch_metric_stream"))
+    assert found["t: signals"].state == "ok" and "t: scrapes" not in found
 
 
 def test_the_inventory_needs_one_partition_and_a_heartbeat() -> None:

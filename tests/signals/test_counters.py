@@ -56,6 +56,19 @@ def test_a_gap_over_twice_the_scrape_is_missing_and_not_zero(missing: list[int],
     assert rates(samples, [-1, 0, 1, 2])[1:] == [pytest.approx(e) if e is not None else None for e in expected]
 
 
+def test_rare_scrapes_are_known_in_the_window_before_each_and_in_all_of_their_size() -> None:
+    rare = every(300, 10, 3100)
+    assert rates(rare, list(range(15))) == 3 * [None, None, None, None, 2]
+    bodies = by_window(message([point(COUNTER, TENANT, *sample) for sample in rare], window_ms=300_000))
+    run = Run(Settings(window_ms=300_000, all_signals=True))
+    assert [value(run.window(number, bodies), "pod:streaming/tm-0", "write_ops") for number in range(4)] == [
+        None,  # since when the first counted is nobody's
+        2,
+        2,
+        2,
+    ]
+
+
 @pytest.mark.parametrize(
     ("gap", "covered"),
     [pytest.param(20.0, True, id="exactly twice"), pytest.param(20.5, True, id="within the slack of a scrape"),
