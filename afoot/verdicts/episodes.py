@@ -257,6 +257,8 @@ def _add_cause(causes: dict[str, Cause], entity: Heard, reading: Reading, window
     if cause is None:
         tally = Tally(reading.signal, reading.unit)
         cause = causes[entity.entity] = Cause(entity.entity, entity.component, window.start_ms, tally)
+    if reading.signal == READY != cause.tally.signal:  # who is missing says more than what was counted before it
+        cause.tally = Tally(reading.signal, reading.unit)
     if cause.tally.signal == reading.signal:
         cause.tally.add(reading)
     cause.windows += 1

@@ -611,6 +611,15 @@ def test_s1_members_that_were_not_ready_first_explain_the_lag() -> None:
     assert world.verdicts(found)[VOLUME] == "cleared"
 
 
+def test_s1_missing_members_say_more_than_the_restart_before() -> None:
+    world = World()
+    world.until(1)
+    world.minute({DEPLOYMENT: {"restarts": 1.0}})
+    world.minutes(6, {DEPLOYMENT: {"ready_members": 1.0}}, LATE)
+    found = world.only("not_ready")
+    assert f"{DEPLOYMENT} was not ready (ready_members 1 members against 2 members)" in found.summary
+
+
 def test_s1_a_restart_of_the_job_itself() -> None:
     world = World()
     world.until(1)
