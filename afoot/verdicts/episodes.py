@@ -215,8 +215,8 @@ class Episode:
         """Adds a window of a volume of the victim's."""
         counts = window.end_ms >= self.onset_ms  # calm minutes long before it clear nobody of what came then
         sums = pressure(window, victim, counts, rules)
-        if window.end_ms > self.onset_ms + rules.time.ms("decide_after"):
-            sums.stalled = 0  # it had been late for a while
+        if not self.onset_ms <= window.start_ms < self.onset_ms + rules.time.ms("decide_after"):
+            sums.stalled = 0  # before it was late, or when it had been so for a while
         self.pending.setdefault(volume, Pressure()).add(sums)
 
     def settle(self, climbed: float) -> None:

@@ -122,6 +122,7 @@ class Raised:
     carried_part: float
     bytes_an_operation: float
     headroom: float
+    stalled_ratio: float
 
 
 @dataclass(frozen=True)

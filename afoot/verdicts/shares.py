@@ -19,7 +19,7 @@ MEASURES: dict[str, tuple[tuple[str, ...], ...]] = {
     "bytes": (("total_bytes",), ("read_bytes", "write_bytes")),
 }
 UNITS = {"operations": "{op}/s", "bytes": "By/s"}
-QUEUE = "queue"
+QUEUE, LATENCY = "queue", "latency"
 NO_SIGNAL, NO_HISTORY = "no signal", "not enough history"
 NO_PART = "a part of its I/O is missing"
 
@@ -84,7 +84,7 @@ class VolumeWindow(NamedTuple):
 
     def compact(self, rules: Rules) -> VolumeWindow:
         """What is worth remembering once the window is over: tenants at rest are not."""
-        kept = tuple(tenant for tenant in self.tenants if is_raised(tenant.measures, rules) or is_down(tenant, rules))
+        kept = tuple(tenant for tenant in self.tenants if is_raised(tenant.measures, rules))
         if kept or self.pressed:
             kept = tuple(tenant for tenant in self.tenants if tenant.own_of or is_raised(tenant.measures, rules))
         return self._replace(tenants=kept)
@@ -193,9 +193,14 @@ def is_raised(measures: Mapping[str, Io], rules: Rules) -> bool:
     return any(io.score >= rules.raised.score and io.value > io.expected for io in measures.values())
 
 
-def is_down(tenant: TenantIo, rules: Rules) -> bool:
-    """Whether a victim's own pod does less than is expected of it."""
-    return bool(tenant.own_of) and any(io.score <= -rules.raised.score for io in tenant.measures.values())
+def is_stalled(window: VolumeWindow, victim: str, rules: Rules) -> bool:
+    """Whether a victim does clearly less than is expected of it while its volume's latency is not up."""
+    own = [io for t in window.tenants if victim in t.own_of for name, io in t.measures.items() if name == "operations"]
+    if not own or window.pressed is not False or not any(reading.signal == LATENCY for reading in window.strain):
+        return False
+    value, expected = sum(io.value for io in own), sum(io.expected for io in own)
+    spread = math.sqrt(sum(io.spread**2 for io in own))
+    return value <= rules.raised.stalled_ratio * expected and score_of(value, expected, spread) <= -rules.raised.score
 
 
 @dataclass(slots=True)
@@ -284,7 +289,7 @@ class Pressure:
     strained: int = 0  # of them, windows in which its latency or queue was heard ...
     pressed: int = 0  # ... and up ...
     own: int = 0  # ... while the victim's own excess was the larger part: its catch-up
-    stalled: int = 0  # not up, while the victim's own I/O was down
+    stalled: int = 0  # not up, while the victim did clearly less than is expected of it
     climb: float = 0.0  # by how much the victim's lag went up while the volume was heard
     measures: dict[str, Excess] = field(default_factory=_by_measure)
     dark: dict[str, Excess] = field(default_factory=_by_measure)  # tenants' excess while the volume was silent
@@ -340,8 +345,7 @@ def pressure(window: VolumeWindow, victim: str, counts: bool, rules: Rules) -> P
         sums.measures[measure] = excess
         excess.near = excess.pressed * counts
     sums.own = int(pressed and loaded[0].own > loaded[0].total)
-    down = any(is_down(tenant, rules) for tenant in window.tenants if victim in tenant.own_of)
-    sums.stalled = int(strained and not pressed and down)
+    sums.stalled = int(counts and is_stalled(window, victim, rules))
     for reading in window.strain:
         if counts:
             sums.calm.setdefault(reading.signal, Tally(reading.signal, reading.unit)).add(reading)

@@ -284,6 +284,26 @@ def test_a_stall_whose_catch_up_is_seen_in_part_is_no_contention() -> None:
     assert world.verdicts(found)[BACKUP] == "unknown"
 
 
+@pytest.mark.parametrize(
+    ("own", "latency", "named"),
+    [
+        pytest.param(300.0, 0.001, False, id="it stood still"),
+        pytest.param(600.0, 0.001, True, id="a fluctuation"),
+        pytest.param(300.0, None, True, id="of the latency nobody knows"),
+    ],
+)
+def test_who_stands_still_does_clearly_less_while_the_latency_is_known(
+    own: float, latency: float | None, named: bool
+) -> None:
+    world = World()
+    world.until(1)
+    first = {POD: {"write_ops": own}, VOLUME: {"total_ops": 110 + own, "latency": latency, "queue": 0.0}}
+    world.minute({JOB: {"write_lag": 14}}, first)
+    for minute in range(8):
+        world.minute(BURST, {JOB: {"write_lag": 40.0 + 20 * minute}})
+    assert bool(world.latest("shared_volume_contention")) == named
+
+
 def test_a_stall_in_the_midst_of_a_harmless_run_is_no_contention() -> None:
     """A run that doubles the latency each hour, and delays nothing; in one of them the job stands still by itself."""
     world = World()
