@@ -21,8 +21,8 @@ FROM (
 {%- endif %}
   FROM (
     SELECT
-      JSON_VALUE(payload, '$.component') AS component,
-      JSON_VALUE(payload, '$.entity') AS entity,
+      component,
+      entity,
       JSON_VALUE(reading, '$[0]') AS signal,
       JSON_VALUE(reading, '$[1]') AS unit,
       CAST(JSON_VALUE(reading, '$[2]') AS DOUBLE) AS `value`,
@@ -31,18 +31,25 @@ FROM (
       window_end_ms,
       PROCTIME() AS asked_at
     FROM (
+      -- Of an entity once, and not of each of its readings: a JSON function parses all of its text.
+      SELECT
+        JSON_VALUE(payload, '$.component') AS component,
+        JSON_VALUE(payload, '$.entity') AS entity,
+        JSON_QUERY(payload, '$.signals' RETURNING ARRAY<STRING>) AS readings,
+        window_end_ms
+      FROM (
 {%- if all_signals %}
-      SELECT '[' || payload || ']' AS payloads, window_end_ms FROM placed WHERE `role` = 'all'
+        SELECT '[' || payload || ']' AS payloads, window_end_ms FROM placed WHERE `role` = 'all'
 {%- else %}
-      SELECT s.payloads, s.window_end_ms
-      FROM requests AS r
-      JOIN scope_windows AS s
-        ON s.`scope` = r.`scope`
-          AND s.window_end_ms = r.window_end_ms
-          AND s.rt BETWEEN r.rt - {{ kept }} AND r.rt + {{ window }}
+        SELECT s.payloads, s.window_end_ms
+        FROM requests AS r
+        JOIN scope_windows AS s
+          ON s.`scope` = r.`scope`
+            AND s.window_end_ms = r.window_end_ms
+            AND s.rt BETWEEN r.rt - {{ kept }} AND r.rt + {{ window }}
 {%- endif %}
-    ) CROSS JOIN UNNEST(JSON_QUERY(payloads, '$' RETURNING ARRAY<STRING>)) AS heard (payload)
-    CROSS JOIN UNNEST(JSON_QUERY(payload, '$.signals' RETURNING ARRAY<STRING>)) AS spoken (reading)
+      ) CROSS JOIN UNNEST(JSON_QUERY(payloads, '$' RETURNING ARRAY<STRING>)) AS heard (payload)
+    ) CROSS JOIN UNNEST(readings) AS spoken (reading)
   )
 )
 {%- if not all_signals %}

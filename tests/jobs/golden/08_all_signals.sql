@@ -11,8 +11,8 @@ FROM (
     *
   FROM (
     SELECT
-      JSON_VALUE(payload, '$.component') AS component,
-      JSON_VALUE(payload, '$.entity') AS entity,
+      component,
+      entity,
       JSON_VALUE(reading, '$[0]') AS signal,
       JSON_VALUE(reading, '$[1]') AS unit,
       CAST(JSON_VALUE(reading, '$[2]') AS DOUBLE) AS `value`,
@@ -21,8 +21,15 @@ FROM (
       window_end_ms,
       PROCTIME() AS asked_at
     FROM (
-      SELECT '[' || payload || ']' AS payloads, window_end_ms FROM placed WHERE `role` = 'all'
-    ) CROSS JOIN UNNEST(JSON_QUERY(payloads, '$' RETURNING ARRAY<STRING>)) AS heard (payload)
-    CROSS JOIN UNNEST(JSON_QUERY(payload, '$.signals' RETURNING ARRAY<STRING>)) AS spoken (reading)
+      -- Of an entity once, and not of each of its readings: a JSON function parses all of its text.
+      SELECT
+        JSON_VALUE(payload, '$.component') AS component,
+        JSON_VALUE(payload, '$.entity') AS entity,
+        JSON_QUERY(payload, '$.signals' RETURNING ARRAY<STRING>) AS readings,
+        window_end_ms
+      FROM (
+        SELECT '[' || payload || ']' AS payloads, window_end_ms FROM placed WHERE `role` = 'all'
+      ) CROSS JOIN UNNEST(JSON_QUERY(payloads, '$' RETURNING ARRAY<STRING>)) AS heard (payload)
+    ) CROSS JOIN UNNEST(readings) AS spoken (reading)
   )
 );

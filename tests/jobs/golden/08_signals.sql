@@ -17,8 +17,8 @@ FROM (
     ROW_NUMBER() OVER (PARTITION BY entity, signal, window_end_ms ORDER BY asked_at) AS place
   FROM (
     SELECT
-      JSON_VALUE(payload, '$.component') AS component,
-      JSON_VALUE(payload, '$.entity') AS entity,
+      component,
+      entity,
       JSON_VALUE(reading, '$[0]') AS signal,
       JSON_VALUE(reading, '$[1]') AS unit,
       CAST(JSON_VALUE(reading, '$[2]') AS DOUBLE) AS `value`,
@@ -27,14 +27,21 @@ FROM (
       window_end_ms,
       PROCTIME() AS asked_at
     FROM (
-      SELECT s.payloads, s.window_end_ms
-      FROM requests AS r
-      JOIN scope_windows AS s
-        ON s.`scope` = r.`scope`
-          AND s.window_end_ms = r.window_end_ms
-          AND s.rt BETWEEN r.rt - INTERVAL '0 01:02:00.000' DAY TO SECOND AND r.rt + INTERVAL '0 00:01:00.000' DAY TO SECOND
-    ) CROSS JOIN UNNEST(JSON_QUERY(payloads, '$' RETURNING ARRAY<STRING>)) AS heard (payload)
-    CROSS JOIN UNNEST(JSON_QUERY(payload, '$.signals' RETURNING ARRAY<STRING>)) AS spoken (reading)
+      -- Of an entity once, and not of each of its readings: a JSON function parses all of its text.
+      SELECT
+        JSON_VALUE(payload, '$.component') AS component,
+        JSON_VALUE(payload, '$.entity') AS entity,
+        JSON_QUERY(payload, '$.signals' RETURNING ARRAY<STRING>) AS readings,
+        window_end_ms
+      FROM (
+        SELECT s.payloads, s.window_end_ms
+        FROM requests AS r
+        JOIN scope_windows AS s
+          ON s.`scope` = r.`scope`
+            AND s.window_end_ms = r.window_end_ms
+            AND s.rt BETWEEN r.rt - INTERVAL '0 01:02:00.000' DAY TO SECOND AND r.rt + INTERVAL '0 00:01:00.000' DAY TO SECOND
+      ) CROSS JOIN UNNEST(JSON_QUERY(payloads, '$' RETURNING ARRAY<STRING>)) AS heard (payload)
+    ) CROSS JOIN UNNEST(readings) AS spoken (reading)
   )
 )
 WHERE place = 1;
