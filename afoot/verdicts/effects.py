@@ -306,7 +306,8 @@ class Effects:
         if verdict.shares and scene.verdict.storage and not any(s.pressure.strained for s in verdict.storage):
             heard = [0.0]  # latency was not measured: that the volume was pressed is inferred
         effect = counted.with_effect / counted.seen if counted.seen >= self.rules.recurrence.runs else 0.5
-        first = is_first(verdict, self.rules)
+        # Runs that mostly harm nobody speak against this one: it may have been there by chance.
+        first = is_first(verdict, self.rules) * min(1.0, 0.5 + effect)
         confidence = verdict.rule.confidence.confidence(first, min(heard), len(case.runs), effect, match is not None)
         words = {
             "culprit": verdict.culprit or "",

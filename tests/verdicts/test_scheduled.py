@@ -198,6 +198,19 @@ def test_a_harmful_job_is_followed_as_well() -> None:
     assert world.only("shared_volume_contention").state == "closed"
 
 
+@pytest.mark.parametrize(("quiet", "doubt"), [(0, 1.0), (1, 1.0), (3, 0.75), (4, 0.7)])
+def test_a_run_like_others_that_harmed_nobody_is_blamed_with_less_confidence(quiet: int, doubt: float) -> None:
+    world = World()
+    quiet_runs(world, range(quiet))
+    world.until(quiet, 40)
+    world.backup_run()
+    world.until(quiet + 1)
+    found = world.only("shared_volume_contention")
+    assert (found.runs_seen, found.runs_with_effect) == (quiet + 1, 1)
+    effect = 0.5 if quiet < 2 else 1 / (quiet + 1)
+    assert found.confidence == pytest.approx((0.8 + 0.08 + 0.07 * effect) * doubt, abs=0.005)
+
+
 def test_bursts_elsewhere_do_not_count_for_this_volume() -> None:
     world = World()
     quiet_runs(world, range(3))
