@@ -253,7 +253,7 @@ def _volume(scene: Scene, storage: Storage) -> list[Statement]:
         reason = "pressed, and the backlog grew by more input, not by less output"
     else:
         ruling = "unknown"
-        reason = "pressed, and no tenant explains it"
+        reason = f"pressed, and {verdict.why}"
     tallies = sums.strain if ruling == "victim" else sums.calm
     found = []
     for signal in (*rules.strain, *sorted(set(sums.calm) - set(rules.strain))):
@@ -366,4 +366,4 @@ def _on_share(scene: Scene, storage: Storage, share: Share, mean: Reading) -> tu
         return "cleared", f"{took}, and {percent(load)} of the backlog's growth comes from more input"
     if verdict.culprit:
         return "cleared", f"{took} of others than the victim, which is {percent(storage.shares.foreign_part)} of all"
-    return "unknown", f"{took}, which explains too little of it"
+    return "unknown", f"{took}, and {verdict.why}"
