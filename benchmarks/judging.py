@@ -204,8 +204,11 @@ def _check_hearings(
     accused |= {entity for entity, verdicts in rulings.items() if verdicts & {"culprit", "contributor"}}
     for entity in truth["never_named"]:
         found.check(entity not in accused, f"{entity} is named, and has nothing to do with it")
+    # Of an effect: a job that harmed nobody may well say that the volume had room.
+    of_effects = {finding["finding_id"] for finding in latest if finding["victim_entity"]}
+    cleared = {row["entity"] for name in of_effects for row in heard.get(name, ()) if row["verdict"] == "cleared"}
     for entity in truth["unknown"]:
-        found.check("cleared" not in rulings[entity], f"{entity} is cleared without data")
+        found.check(entity not in cleared, f"{entity} is cleared without data")
     for finding in matched:
         if finding["victim_entity"] is None:
             continue

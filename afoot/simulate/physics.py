@@ -65,6 +65,7 @@ class Flow:
     processor_limit: float  # records/s
     ops_per_record: float
     load: int  # index of the job's Load
+    stops: list[tuple[float, float]] = field(default_factory=list)  # (from, to) second: its job stands still by itself
 
 
 @dataclass
@@ -139,7 +140,8 @@ def run(disks: Sequence[Disk], loads: Sequence[Load], flows: Sequence[Flow], wob
             want = steady[step][index]
             if index in flow_of:
                 flow = flows[flow_of[index]]
-                want += min(topic[flow_of[index]] / STEP_S, flow.processor_limit) * flow.ops_per_record
+                limit = 0.0 if any(since <= now < until for since, until in flow.stops) else flow.processor_limit
+                want += min(topic[flow_of[index]] / STEP_S, limit) * flow.ops_per_record
             for number, burst in enumerate(load.bursts):
                 if burst.start_s < now + STEP_S and left[index][number] > 0:
                     active = min(1.0, (now + STEP_S - burst.start_s) / STEP_S)

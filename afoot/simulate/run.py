@@ -185,7 +185,7 @@ def _runs(played: Play, cause: Cause) -> list[dict[str, Any]]:
 
 
 def shares(played: Play, cause: Cause) -> dict[str, float]:
-    """The part of each tenant in the excess operations/s of the cause's volume while its machines work.
+    """The part of each tenant in the excess operations/s (or bytes/s) of the cause's volume while its machines work.
 
     A tenant's excess is its mean above its own median of the time when they do not; the victim's is left out.
     """
@@ -207,7 +207,7 @@ def shares(played: Play, cause: Cause) -> dict[str, float]:
         if index in victims or not (here & acting).any() or not (here & ~acting).any():
             continue
         above = float(motion.ops[index, here & acting].mean() - np.median(motion.ops[index, here & ~acting]))
-        excess[load.entity] = max(above, 0.0)
+        excess[load.entity] = max(above, 0.0) * (load.op_bytes if cause.by_bytes else 1.0)
     total = sum(excess.values())
     found = {entity: round(above / total, 4) for entity, above in excess.items() if above > 0.01 * total}
     return dict(sorted(found.items(), key=lambda item: -item[1]))

@@ -48,6 +48,7 @@ class Cause:
     to_s: float = float("inf")
     state: Literal["open", "closed", "any"] = "open"
     spans: list[tuple[float, float]] = field(default_factory=list)  # where there are no runs: when it acted
+    by_bytes: bool = False  # the volume runs out of bytes/s: shares are of these
     max_confidence: float = 1.0
 
 
@@ -371,6 +372,55 @@ def random_runs(world: World, table: Timetable) -> Story:
     return Story([replace(cause, recurring=False, at_random=True, state="any")])
 
 
+def large_reads(world: World, table: Timetable) -> Story:
+    """A scheduled scan reads megabytes from a volume that runs out of bytes/s; another sends more operations then."""
+    volume = world.volumes[0]
+    volume.disk = replace(volume.disk, bytes_limit=volume.disk.ops_limit * 56e3)
+    scanner, schedule = _scheduled(world, table, "culprit")
+    busy = world.add_machine("busy", 0)
+    _cast(world)
+    large, small = world.loads[scanner.load], world.loads[busy.load]
+    large.op_bytes, large.read_part, small.op_bytes = float(2**20), 0.95, 4096.0
+    starts = world.starts(schedule)
+    _crowd_out(world, table, scanner, starts)
+    # Three times as many operations as the scan can have in all, which are a small part of what the volume could do.
+    rate = 3 * volume.disk.bytes_limit / large.op_bytes
+    _, seconds = _strength(world, table)
+    world.add_bursts(busy, starts, rate * seconds, rate * volume.disk.base_latency_s * 400, rate)
+    return Story([replace(_contention(world, [scanner], schedule, starts), by_bytes=True)])
+
+
+def own_stall(world: World, table: Timetable) -> Story:
+    """The job stands still by itself, in the midst of a machine's harmless runs, and its catch-up loads the volume."""
+    machine, schedule = _scheduled(world, table, "culprit")
+    _cast(world)
+    starts = world.starts(schedule)
+    _work_with_room(world, machine, starts, part=0.12)
+    rng = world.rng("stall")
+    begins = [start + float(rng.uniform(20, 160)) for start in starts[2::2]]
+    spans = [(begin, begin + float(rng.uniform(55, 110))) for begin in begins]
+    world.flows[world.pipelines[0].flow].stops += spans
+    return Story([_nobodys(spans)])
+
+
+def slow_volume(world: World, table: Timetable) -> Story:
+    """The volume itself becomes slow for some minutes, in the midst of one of a machine's harmless runs."""
+    machine, schedule = _scheduled(world, table, "culprit")
+    _cast(world)
+    starts = world.starts(schedule)
+    _work_with_room(world, machine, starts, part=0.12)
+    rng = world.rng("slow")
+    begins = [start + float(rng.uniform(20, 100)) for start in starts[3:4] or starts[-1:]]
+    spans = [(begin, begin + float(rng.uniform(360, 600))) for begin in begins]
+    world.slow += [(0, *span, float(rng.uniform(8, 12))) for span in spans]
+    return Story([_nobodys(spans)], not_cleared=[world.volumes[0].id])
+
+
+def _nobodys(spans: list[tuple[float, float]]) -> Cause:
+    """What makes the victim suffer is none of those that are heard."""
+    return Cause("unexplained", None, [], None, None, [], recurring=False, state="any", spans=spans)
+
+
 def steady(world: World, table: Timetable) -> Story:
     """Nothing happens."""
     _scheduled(world, table, "culprit")
@@ -394,6 +444,9 @@ SCENARIOS: dict[str, Scenario] = {
         Scenario("out_of_order", "the hourly backup with late and disordered records", 6, hourly_backup, disorder=True),
         Scenario("wrong_schedule", "the crontab entry names another minute than the bumps", 6, wrong_schedule),
         Scenario("random_runs", "the machine's work is started by hand, at no regular times", 8, random_runs),
+        Scenario("large_reads", "few large reads take a volume's bytes/s, many small writes do not", 6, large_reads),
+        Scenario("own_stall", "the job stands still by itself while a machine does its harmless run", 6, own_stall),
+        Scenario("slow_volume", "the volume is slow by itself while a machine does its harmless run", 6, slow_volume),
         Scenario("steady", "nothing happens", 5, steady),
         Scenario("skipped_run", "one run of the backup does not happen", 7, skipped_run),
         Scenario("dst", "the clocks change between two runs of the backup", 8, hourly_backup, daylight=True),

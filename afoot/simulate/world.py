@@ -179,6 +179,7 @@ class World:
         self.loads: list[Load] = []
         self.flows: list[Flow] = []
         self.silent: list[tuple[str, float, float]] = []  # (volume id or `tenants`, from, to second): not measured
+        self.slow: list[tuple[int, float, float, float]] = []  # (volume, from, to second, factor on service times)
         self.nodes: list[tuple[str, str]] = []  # name, address
         self.brokers: list[str] = []
         self._build()
@@ -481,6 +482,8 @@ class World:
         """Runs the model."""
         rng = self.rng("wobble")
         wobble = np.stack([1 + 0.02 * np.clip(self._noise(rng), -3, 3) for _ in self.volumes])
+        for volume, since_s, until_s, factor in self.slow:
+            wobble[volume, round(since_s / STEP_S) : round(until_s / STEP_S)] *= factor
         return run([volume.disk for volume in self.volumes], self.loads, self.flows, wobble)
 
 

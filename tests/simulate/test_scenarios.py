@@ -65,6 +65,52 @@ def test_nobody_else_suffers(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
+def test_few_large_reads_take_what_the_volume_runs_out_of(seed: int) -> None:
+    found, truth = _played("large_reads", seed)
+    motion, (scanner, busy) = found.motion, found.world.machines[:2]
+    acting = motion.ops[scanner.load] > 0
+    of_scanner, of_busy = (motion.ops[machine.load][acting].mean() for machine in (scanner, busy))
+    assert of_busy > 1.5 * of_scanner
+    assert motion.utilisation[0][acting].mean() > 0.8
+    assert all(run["effect"] for run in truth.runs)
+    (expected,) = truth.expected
+    assert expected.culprit == scanner.id
+    assert expected.shares[scanner.id] > 0.95
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_stall_delays_by_itself_what_its_volume_has_room_for(seed: int) -> None:
+    found, truth = _played("own_stall", seed)
+    spans = [(entry.from_ms, entry.to_ms) for entry in truth.expected]
+    late = _late_minutes(found)
+    assert late and _explained(late, spans, 6 * 60_000)
+    assert found.motion.utilisation[0].max() < 0.8
+    stops = found.world.flows[0].stops
+    assert len(stops) == 2
+    times = np.arange(found.world.steps) * STEP_S
+    for since, until in stops:
+        during = (times >= since) & (times < until)
+        assert found.motion.written[0][during].max() == 0
+        assert found.motion.ops[found.world.machines[0].load][during].max() > 0
+    assert (truth.kind, truth.culprit) == ("unexplained", None)
+    assert found.world.machines[0].id in truth.innocents
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_volume_that_becomes_slow_delays_with_fewer_operations(seed: int) -> None:
+    found, truth = _played("slow_volume", seed)
+    ((_, since, until, factor),) = found.world.slow
+    times = np.arange(found.world.steps) * STEP_S
+    during = (times >= since) & (times < until)
+    total = found.motion.ops[found.motion.home[:, 0] == 0].sum(axis=0)
+    assert total[during].mean() < 0.9 * np.median(total[~during])
+    assert found.motion.latency_s[0][during].mean() > factor * np.median(found.motion.latency_s[0][~during])
+    assert _explained(_late_minutes(found), [(truth.expected[0].from_ms, truth.expected[0].to_ms)], 20 * 60_000)
+    assert found.world.machines[0].id in truth.innocents
+    assert truth.unknown == [found.world.volumes[0].id]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_the_schedule_tells_the_runs_in_its_own_time_zone(seed: int) -> None:
     _, truth = _played("hourly_backup", seed)
     assert truth.schedule is not None
