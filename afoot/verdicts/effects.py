@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from afoot.inventory.placement import Tenant
 from afoot.verdicts.cases import UNEXPLAINED, Case, Identity, Run
@@ -14,7 +14,7 @@ from afoot.verdicts.inputs import Heard, Reading, VictimInput
 from afoot.verdicts.records import percent, quantity
 from afoot.verdicts.recurrence import find_recurrence
 from afoot.verdicts.schedules import Counterfactual, ScheduleMatch, count_runs, due_after, match_schedule, period_ms
-from afoot.verdicts.shares import Share, unit_of
+from afoot.verdicts.shares import Past, Share, unit_of
 from afoot.verdicts.tally import Tally
 from afoot.verdicts.verdict import Verdict, is_first, judge
 from afoot.verdicts.words import by_schedule, or_schedule, recurring
@@ -167,9 +167,12 @@ class Effects:
             for case in self.desk.book.open_cases()
             if case.identity.victim == victim and case.identity.culprit
         }
-        known = self.desk.book.volumes
-        carried = {volume: known[volume].carried for volume in episode.settled if volume in known}
-        found = judge(episode, chain, components, incumbents, carried, self.desk.window_ms, self.rules)
+
+        def past(volume: str) -> Past:
+            known = self.desk.book.volumes.get(volume)
+            return Past(known.carried if known else {}, incumbents, lambda tenant: self._acted(track, tenant, volume))
+
+        found = judge(episode, chain, components, past, self.desk.window_ms, self.rules)
         identity = Identity(found.rule.kind, found.culprit, victim, found.via)
         current = self.desk.book.cases.get(episode.finding_id) if episode.finding_id else None
         if current and current.identity != identity and current.identity.kind != UNEXPLAINED:
@@ -283,19 +286,28 @@ class Effects:
 
     def _count(self, track: VictimTrack, case: Case, match: ScheduleMatch | None) -> Counterfactual:
         """Runs and their effects: scheduled times, else the culprit's bursts, else the effects themselves."""
-        episode = track.episode
         bursts = self.desk.book.bursts.get((case.identity.culprit or "", case.identity.via or ""))
+        counted = Counterfactual(0, 0)
+        if match:
+            half = (period_ms(match.schedule) or HOUR_MS) // 2
+            counted = self._felt(track, match.times, min(half, self.rules.time.ms("close_after")))
+        elif bursts:
+            counted = self._felt(track, bursts.starts())
+        return counted if counted.seen else Counterfactual(len(case.runs), len(case.runs))
+
+    def _acted(self, track: VictimTrack, tenant: str, volume: str) -> float | None:
+        """Which part of a tenant's runs on a volume the victim felt, None while they are too few to tell."""
+        bursts = self.desk.book.bursts.get((tenant, volume))
+        counted = self._felt(track, bursts.starts()) if bursts else Counterfactual(0, 0)
+        return counted.with_effect / counted.seen if counted.seen >= self.rules.recurrence.runs else None
+
+    def _felt(self, track: VictimTrack, times: Sequence[int], reach_ms: int | None = None) -> Counterfactual:
+        """How many runs there were at these times, and how many a victim felt: within `reach_ms`."""
+        episode = track.episode
         effects = [*track.effects, *([(episode.onset_ms, episode.end_ms)] if episode else [])]
         # An effect may come as late as this: a case that closes knows the outcome of the run that it waited for.
-        reach = self.rules.time.ms("close_after")
-        if match:
-            times, reach = match.times, min(reach, (period_ms(match.schedule) or HOUR_MS) // 2)
-        elif bursts:
-            times = tuple(bursts.starts())
-        else:
-            return Counterfactual(len(case.runs), len(case.runs))
-        counted = count_runs(times, effects, track.heard, reach, self.desk.window_ms, self.desk.end_ms)
-        return counted if counted.seen else Counterfactual(len(case.runs), len(case.runs))
+        reach_ms = reach_ms or self.rules.time.ms("close_after")
+        return count_runs(times, effects, track.heard, reach_ms, self.desk.window_ms, self.desk.end_ms)
 
     def _subject(self, scene: Scene, case: Case, match: ScheduleMatch | None, counted: Counterfactual) -> Subject:
         """What a verdict says, in numbers and words."""

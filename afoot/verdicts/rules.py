@@ -141,6 +141,7 @@ class ShareFloors:
     contributor: float
     incumbent: float
     load_contributor: float
+    acted: float
     error: float
     unmeasured: float
 

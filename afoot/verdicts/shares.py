@@ -501,11 +501,18 @@ class Shares(NamedTuple):
     climb: float  # by how much the victim's lag went up while others pressed the volume
 
 
-def divide(sums: Pressure, carried: Mapping[str, float], rules: Rules) -> Shares | None:
+class Past(NamedTuple):
+    """What is known of a volume and its tenants from before."""
+
+    carried: Mapping[str, float]  # by measure, the most that the volume has carried without pressure
+    incumbents: Collection[str]  # who is named in open cases of the victim's
+    acted: Callable[[str], float | None]  # part of a tenant's runs that the victim felt, None while they are few
+
+
+def divide(sums: Pressure, past: Past, rules: Rules) -> Shares | None:
     """The shares of a volume's excess: by operations, by bytes where those saturate first; None without any excess.
 
-    `carried`: the most that the volume has carried without pressure, by measure. A measure that explains less than half
-    of its own excess gives way to one that explains more.
+    A measure that explains less than half of its own excess gives way to one that explains more.
     """
     found = [_divide(measure, excess) for measure, excess in sums.measures.items() if excess.windows]
     if len(found) < 2:
@@ -513,19 +520,28 @@ def divide(sums: Pressure, carried: Mapping[str, float], rules: Rules) -> Shares
     operations, of_bytes = found
     if min(operations.attributed, of_bytes.attributed) < 0.5:
         return of_bytes if of_bytes.attributed > operations.attributed else operations
-    return of_bytes if _bytes_first(operations, of_bytes, carried, rules) else operations
+    return of_bytes if _bytes_first(operations, of_bytes, past, rules) else operations
 
 
-def _bytes_first(operations: Shares, of_bytes: Shares, carried: Mapping[str, float], rules: Rules) -> bool:
+def _bytes_first(operations: Shares, of_bytes: Shares, past: Past, rules: Rules) -> bool:
     """Whether a volume ran out of bytes/s rather than of operations/s.
 
-    What it has carried without pressure is not what it ran out of. Where that tells nothing, the size of what came on
-    top does: few volumes allow that many bytes an operation.
+    What it has carried without pressure is not what it ran out of. Then it is told by who leads in which: the one whose
+    runs were felt more often, or who is named already. Where nothing of that tells, the size of what came on top does:
+    no volume allows that many bytes an operation.
     """
-    raised = rules.raised
-    room = [carried.get(one.measure, 0.0) >= raised.carried_part * one.observed for one in (operations, of_bytes)]
+    raised, both = rules.raised, (operations, of_bytes)
+    room = [past.carried.get(one.measure, 0.0) >= raised.carried_part * one.observed for one in both]
     if room[0] != room[1]:
         return room[0]
+    leaders = [one.tenants[0].entity for one in both]
+    if leaders[0] != leaders[1]:
+        acted = [past.acted(leader) for leader in leaders]
+        if acted[0] is not None and acted[1] is not None and abs(acted[0] - acted[1]) >= rules.shares.acted:
+            return acted[1] > acted[0]
+        known = [leader in past.incumbents for leader in leaders]
+        if known[0] != known[1]:
+            return known[1]
     return of_bytes.excess >= raised.bytes_an_operation * operations.excess
 
 

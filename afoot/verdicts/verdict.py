@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
 from afoot.inventory.placement import Chain
 from afoot.verdicts.episodes import Cause, Episode
 from afoot.verdicts.rules import MINUTE_MS, Rule, Rules
-from afoot.verdicts.shares import Pressure, Share, Shares, divide, divide_dark
+from afoot.verdicts.shares import Past, Pressure, Share, Shares, divide, divide_dark
 
 SLOW = "slow, and none of its other tenants was heard to do more than is expected then"
 SLOWER = "slow at less than it has carried without being so: it was given less, or something else keeps it busy"
@@ -61,18 +61,17 @@ def judge(
     episode: Episode,
     chain: Chain,
     components: Mapping[str, str],
-    incumbents: Collection[str],
-    carried: Mapping[str, Mapping[str, float]],
+    past: Callable[[str], Past],
     window_ms: int,
     rules: Rules,
 ) -> Verdict:
     """The verdict on an effect.
 
-    `components` are those of the tenants; `incumbents` are culprits of the victim's open cases, who stay named while
-    nobody leads by more than the rules allow; `carried` is what each volume has carried without pressure, by measure.
+    `components` are those of the tenants; `past` is what is known of a volume from before: who is named in an open case
+    stays named while nobody leads by more than the rules allow.
     """
     storage = tuple(
-        Storage(volume, sums, divide(sums, carried.get(volume, {}), rules), divide_dark(sums))
+        Storage(volume, sums, divide(sums, past(volume), rules), divide_dark(sums))
         for volume, sums in sorted(episode.settled.items())
     )
     main = max(storage, key=_weight, default=None)
@@ -84,7 +83,7 @@ def judge(
     if rule.names in ("tenants", "dark_tenants") and main:
         shares = main.shares if rule.names == "tenants" else main.dark
         if shares and shares.tenants:
-            leader = _leader(shares, incumbents, rules)
+            leader = _leader(shares, past(main.volume).incumbents, rules)
             contributors = [
                 share.entity
                 for share in shares.tenants

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -57,9 +59,14 @@ def window(
     return volume_window(0, 60_000, VOLUME, heard, TENANTS, RULES, elsewhere=elsewhere.__contains__)
 
 
-def divide(sums: Pressure, **carried: float) -> Shares | None:
+def divide(
+    sums: Pressure,
+    carried: Mapping[str, float] | None = None,
+    incumbents: Collection[str] = (),
+    acted: Mapping[str, float] | None = None,
+) -> Shares | None:
     """The shares, of a volume that has carried this much without pressure."""
-    return shares.divide(sums, carried, RULES)
+    return shares.divide(sums, shares.Past(carried or {}, incumbents, (acted or {}).get), RULES)
 
 
 def summed(*windows: VolumeWindow) -> Pressure:
@@ -247,16 +254,25 @@ def test_bytes_explain_what_operations_do_not() -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "carried", "measure"),
+    ("size", "carried", "incumbents", "acted", "measure"),
     [
-        pytest.param(1e6, {}, "bytes", id="its excess is of large operations"),
-        pytest.param(64e3, {}, "operations", id="of small ones"),
-        pytest.param(1e6, {"operations": 900.0, "bytes": 90e6}, "bytes", id="it never carried as much of either"),
-        pytest.param(64e3, {"operations": 1_500.0, "bytes": 9e6}, "bytes", id="it has carried as many operations"),
-        pytest.param(1e6, {"operations": 900.0, "bytes": 900e6}, "operations", id="it has carried as many bytes"),
+        pytest.param(1e6, {}, [], {}, "bytes", id="its excess is of large operations"),
+        pytest.param(64e3, {}, [], {}, "operations", id="of small ones"),
+        pytest.param(1e6, {"operations": 900, "bytes": 90e6}, [], {}, "bytes", id="it never carried as much of either"),
+        pytest.param(64e3, {"operations": 1500, "bytes": 9e6}, [], {}, "bytes", id="it has carried the operations"),
+        pytest.param(1e6, {"operations": 900, "bytes": 900e6}, [], {}, "operations", id="it has carried the bytes"),
+        pytest.param(1e6, {}, ["vm:b"], {}, "operations", id="who leads by operations is named already"),
+        pytest.param(64e3, {}, ["vm:a"], {}, "bytes", id="who leads by bytes is"),
+        pytest.param(1e6, {}, ["vm:a", "vm:b"], {}, "bytes", id="both are"),
+        pytest.param(64e3, {}, ["vm:b"], {"vm:a": 1.0, "vm:b": 0.5}, "bytes", id="runs of one are felt more often"),
+        pytest.param(1e6, {}, [], {"vm:a": 0.7, "vm:b": 1.0}, "operations", id="of the other"),
+        pytest.param(64e3, {}, ["vm:a"], {"vm:a": 0.9, "vm:b": 1.0}, "bytes", id="a little more often"),
+        pytest.param(64e3, {}, [], {"vm:a": 1.0}, "operations", id="of one nobody knows"),
     ],
 )
-def test_what_saturates_first_is_what_counts(size: float, carried: dict[str, float], measure: str) -> None:
+def test_what_saturates_first_is_what_counts(
+    size: float, carried: dict[str, float], incumbents: list[str], acted: dict[str, float], measure: str
+) -> None:
     """One tenant reads few and large blocks, another writes many small ones, on a volume that has no room."""
     operations = window({VOLUME: 1800, "vm:a": 50 + 300, "vm:b": 100 + 700})
     io: dict[str, float | None] = {
@@ -272,7 +288,7 @@ def test_what_saturates_first_is_what_counts(size: float, carried: dict[str, flo
             for one, other in zip(operations.tenants, of_bytes.tenants, strict=True)
         ),
     )
-    found = divide(summed(both), **carried)
+    found = divide(summed(both), carried, incumbents, acted)
     assert found is not None and found.measure == measure
     assert found.tenants[0].entity == ("vm:a" if measure == "bytes" else "vm:b")
 
