@@ -499,6 +499,9 @@ class Shares(NamedTuple):
     tenants: tuple[Share, ...]
     first_ms: int
     climb: float  # by how much the victim's lag went up while others pressed the volume
+    by_size: bool = (
+        False  # another leads by the other measure, and nothing but the size of operations told which counts
+    )
 
 
 class Past(NamedTuple):
@@ -520,18 +523,23 @@ def divide(sums: Pressure, past: Past, rules: Rules) -> Shares | None:
     operations, of_bytes = found
     if min(operations.attributed, of_bytes.attributed) < 0.5:
         return of_bytes if of_bytes.attributed > operations.attributed else operations
-    return of_bytes if _bytes_first(operations, of_bytes, past, rules) else operations
+    told = _bytes_first(operations, of_bytes, past, rules)
+    if told is None:
+        large = of_bytes.excess >= rules.raised.bytes_an_operation * operations.excess
+        differ = operations.tenants[0].entity != of_bytes.tenants[0].entity
+        return (of_bytes if large else operations)._replace(by_size=differ)
+    return of_bytes if told else operations
 
 
-def _bytes_first(operations: Shares, of_bytes: Shares, past: Past, rules: Rules) -> bool:
-    """Whether a volume ran out of bytes/s rather than of operations/s.
+def _bytes_first(operations: Shares, of_bytes: Shares, past: Past, rules: Rules) -> bool | None:
+    """Whether a volume ran out of bytes/s rather than of operations/s; None if nothing tells.
 
     What it has carried without pressure is not what it ran out of. Then it is told by who leads in which: the one whose
-    runs were felt more often, or who is named already. Where nothing of that tells, the size of what came on top does:
-    no volume allows that many bytes an operation.
+    runs were felt more often, or who is named already. What is left is the size of what came on top, as few volumes
+    allow many bytes an operation.
     """
-    raised, both = rules.raised, (operations, of_bytes)
-    room = [past.carried.get(one.measure, 0.0) >= raised.carried_part * one.observed for one in both]
+    both = (operations, of_bytes)
+    room = [past.carried.get(one.measure, 0.0) >= rules.raised.carried_part * one.observed for one in both]
     if room[0] != room[1]:
         return room[0]
     leaders = [one.tenants[0].entity for one in both]
@@ -542,7 +550,7 @@ def _bytes_first(operations: Shares, of_bytes: Shares, past: Past, rules: Rules)
         known = [leader in past.incumbents for leader in leaders]
         if known[0] != known[1]:
             return known[1]
-    return of_bytes.excess >= raised.bytes_an_operation * operations.excess
+    return None
 
 
 def divide_dark(sums: Pressure) -> Shares | None:

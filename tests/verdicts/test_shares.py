@@ -291,6 +291,8 @@ def test_what_saturates_first_is_what_counts(
     found = divide(summed(both), carried, incumbents, acted)
     assert found is not None and found.measure == measure
     assert found.tenants[0].entity == ("vm:a" if measure == "bytes" else "vm:b")
+    told = acted.keys() >= {"vm:a", "vm:b"} or len(incumbents) == 1 or carried.get("operations", 0) > 1_000
+    assert found.by_size == (not told and carried.get("bytes", 0) < 500e6)
 
 
 def test_reads_and_writes_are_added_up() -> None:
