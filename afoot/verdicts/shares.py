@@ -499,9 +499,7 @@ class Shares(NamedTuple):
     tenants: tuple[Share, ...]
     first_ms: int
     climb: float  # by how much the victim's lag went up while others pressed the volume
-    by_size: bool = (
-        False  # another leads by the other measure, and nothing but the size of operations told which counts
-    )
+    by_size: bool = False  # the other measure has another leader, and only the size of operations told which counts
 
 
 class Past(NamedTuple):
