@@ -224,6 +224,7 @@ class Episode:
         for volume, sums in sorted(self.pending.items()):
             for excess in sums.measures.values():
                 excess.climb = climbed * (excess.near > 0)
+                excess.idle_climb = climbed * (excess.near == 0 < excess.idle_near)
             # Of a volume that was silent for a part of the time nobody knows that it was not pressed.
             known = sums.heard == sums.windows or any(excess.near for excess in sums.measures.values())
             sums.climb = climbed * known

@@ -142,6 +142,7 @@ class ShareFloors:
     incumbent: float
     load_contributor: float
     acted: float
+    felt: float
     by_size: float
     error: float
     unmeasured: float

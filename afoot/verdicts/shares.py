@@ -244,6 +244,9 @@ class Excess:
     pressed: int = 0  # of them, windows in which latency or queue were up, by more than the victim's own excess
     near: int = 0  # and of those, the ones from right before the onset on
     climb: float = 0.0  # by how much the victim's lag went up meanwhile
+    idle: int = 0  # the same three of windows in which the volume carried less than it does without pressure
+    idle_near: int = 0
+    idle_climb: float = 0.0
     value: float = 0.0
     expected: float = 0.0
     spread: float = 0.0
@@ -263,6 +266,9 @@ class Excess:
         self.pressed += other.pressed
         self.near += other.near
         self.climb += other.climb
+        self.idle += other.idle
+        self.idle_near += other.idle_near
+        self.idle_climb += other.idle_climb
         self.value += other.value
         self.expected += other.expected
         self.spread += other.spread
@@ -343,7 +349,7 @@ def pressure(window: VolumeWindow, victim: str, counts: bool, rules: Rules) -> P
     loaded = [_excess(window, victim, measure, rules) for measure in MEASURES if measure in window.measures]
     for measure, excess in zip([name for name in MEASURES if name in window.measures], loaded, strict=True):
         sums.measures[measure] = excess
-        excess.near = excess.pressed * counts
+        excess.near, excess.idle_near = excess.pressed * counts, excess.idle * counts
     sums.own = int(pressed and loaded[0].own > loaded[0].total)
     sums.stalled = int(counts and is_stalled(window, victim, rules))
     for reading in window.strain:
@@ -397,7 +403,8 @@ def _excess(window: VolumeWindow, victim: str, measure: str, rules: Rules) -> Ex
     found.total = max(foreign, sum(part.excess for part in found.tenants.values()))
     found.silent = {entity: Silence(1, found.total) for entity in sorted(unheard)}
     found.first_ms, found.last_ms = window.start_ms, window.end_ms
-    found.pressed = int(window.pressed is not False and found.total > found.own and not window.idle)
+    by_others = window.pressed is not False and found.total > found.own
+    found.pressed, found.idle = int(by_others and not window.idle), int(by_others and window.idle)
     return found
 
 
@@ -515,7 +522,7 @@ def divide(sums: Pressure, past: Past, rules: Rules) -> Shares | None:
 
     A measure that explains less than half of its own excess gives way to one that explains more.
     """
-    found = [_divide(measure, excess) for measure, excess in sums.measures.items() if excess.windows]
+    found = [_divided(measure, excess, past, rules) for measure, excess in sums.measures.items() if excess.windows]
     if len(found) < 2:
         return found[0] if found else None
     operations, of_bytes = found
@@ -527,6 +534,19 @@ def divide(sums: Pressure, past: Past, rules: Rules) -> Shares | None:
         differ = operations.tenants[0].entity != of_bytes.tenants[0].entity
         return (of_bytes if large else operations)._replace(by_size=differ)
     return of_bytes if told else operations
+
+
+def _divided(measure: str, excess: Excess, past: Past, rules: Rules) -> Shares:
+    """The shares by one measure; a volume that carries less than it does without pressure was given less.
+
+    Unless the runs of the one who leads are mostly felt: it takes room that the volume has only for a while (credits run
+    out), or more of it than it counts (a disk seeks for it).
+    """
+    shares = _divide(measure, excess)
+    felt = past.acted(shares.tenants[0].entity) if shares.tenants and excess.idle else None
+    if felt is None or felt < rules.shares.felt:
+        return shares
+    return shares._replace(pressed=excess.pressed + excess.idle, climb=excess.climb + excess.idle_climb)
 
 
 def _bytes_first(operations: Shares, of_bytes: Shares, past: Past, rules: Rules) -> bool | None:

@@ -206,19 +206,21 @@ def test_a_queue_that_grows_only_as_its_operations_do_is_no_pressure(queue: floa
 
 
 @pytest.mark.parametrize(
-    ("own", "carried", "bytes_too", "pressed"),
+    ("own", "carried", "bytes_too", "felt", "pressed"),
     [
-        pytest.param(600, {}, True, 1, id="it never carried more"),
-        pytest.param(600, {"operations": 1000.0, "bytes": 4.1e6}, True, 1, id="it carries about what it did"),
-        pytest.param(600, {"operations": 1300.0, "bytes": 5.2e6}, True, 0, id="it has carried far more of everything"),
-        pytest.param(600, {"operations": 1300.0, "bytes": 4.1e6}, True, 1, id="of operations alone"),
-        pytest.param(600, {"operations": 1300.0}, False, 1, id="nobody knows of bytes"),
-        pytest.param(270, {}, True, 0, id="it carries less than usual of everything: a stall and its catch-up"),
-        pytest.param(270, {}, False, 1, id="of operations, and nobody knows of bytes"),
+        pytest.param(600, {}, True, None, 1, id="it never carried more"),
+        pytest.param(600, {"operations": 1000.0, "bytes": 4.1e6}, True, None, 1, id="it carries about what it did"),
+        pytest.param(600, {"operations": 1300.0, "bytes": 5.2e6}, True, None, 0, id="it has carried far more"),
+        pytest.param(600, {"operations": 1300.0, "bytes": 5.2e6}, True, 0.4, 0, id="and few runs were felt"),
+        pytest.param(600, {"operations": 1300.0, "bytes": 5.2e6}, True, 0.5, 1, id="and half of the runs were felt"),
+        pytest.param(600, {"operations": 1300.0, "bytes": 4.1e6}, True, None, 1, id="of operations alone"),
+        pytest.param(600, {"operations": 1300.0}, False, None, 1, id="nobody knows of bytes"),
+        pytest.param(270, {}, True, None, 0, id="it carries less than usual of everything: a stall and its catch-up"),
+        pytest.param(270, {}, False, None, 1, id="of operations, and nobody knows of bytes"),
     ],
 )
 def test_a_volume_that_is_slow_at_less_than_it_has_carried_is_not_pressed_by_load(
-    own: float, carried: dict[str, float], bytes_too: bool, pressed: int
+    own: float, carried: dict[str, float], bytes_too: bool, felt: float | None, pressed: int
 ) -> None:
     busy = {VOLUME: 400 + own, "vm:a": 250.0, "pod:own": own}
     heard = {}
@@ -229,7 +231,8 @@ def test_a_volume_that_is_slow_at_less_than_it_has_carried_is_not_pressed_by_loa
             readings["total_bytes"] = reading("total_bytes", 4096 * value, 4096 * usual)
         heard[entity] = Heard(entity, "", "", False, readings)
     heard[VOLUME].readings["latency"] = reading("latency", 0.01, 0.001, 0.0002)
-    found = divide(summed(volume_window(0, 60_000, VOLUME, heard, TENANTS, RULES, carried)))
+    acted = {} if felt is None else {"vm:a": felt}
+    found = divide(summed(volume_window(0, 60_000, VOLUME, heard, TENANTS, RULES, carried)), acted=acted)
     assert found is not None and found.pressed == pressed
 
 
