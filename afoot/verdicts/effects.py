@@ -170,7 +170,15 @@ class Effects:
 
         def past(volume: str) -> Past:
             known = self.desk.book.volumes.get(volume)
-            return Past(known.carried if known else {}, incumbents, lambda tenant: self._acted(track, tenant, volume))
+
+            def blamed(tenant: str) -> int:
+                named = Identity("shared_volume_contention", tenant, victim, volume).finding_id
+                return len(self.desk.book.cases[named].runs) if named in self.desk.book.cases else 0
+
+            def acted(tenant: str) -> float | None:
+                return self._acted(track, tenant, volume)
+
+            return Past(known.carried if known else {}, incumbents, blamed, acted)
 
         found = judge(episode, chain, components, past, self.desk.window_ms, self.rules)
         identity = Identity(found.rule.kind, found.culprit, victim, found.via)

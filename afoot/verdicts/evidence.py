@@ -296,7 +296,12 @@ def _tenants(scene: Scene, storage: Storage) -> list[Statement]:
     own = {tenant.entity: scene.victim in tenant.own_of for tenant in scene.tenants.get(storage.volume, ())}
     found = []
     for entity in sorted(own.keys() | by_entity.keys(), key=lambda name: (-_share_of(by_entity, name), name)):
-        found.append(_tenant(scene, storage, entity, own.get(entity, False), by_entity.get(entity), shares))
+        said = _tenant(scene, storage, entity, own.get(entity, False), by_entity.get(entity), shares)
+        if shares and entity == shares.rival and said.verdict == "cleared":
+            other = next(measure for measure in UNITS if measure != shares.measure)
+            reason = f"{said.reason}; yet it leads by {other}, and nothing tells which of both the volume ran out of"
+            said = said._replace(verdict="unknown", reason=reason)
+        found.append(said)
     return found
 
 

@@ -143,7 +143,7 @@ class ShareFloors:
     load_contributor: float
     acted: float
     felt: float
-    by_size: float
+    guessed: float
     error: float
     unmeasured: float
 

@@ -506,7 +506,7 @@ class Shares(NamedTuple):
     tenants: tuple[Share, ...]
     first_ms: int
     climb: float  # by how much the victim's lag went up while others pressed the volume
-    by_size: bool = False  # the other measure has another leader, and only the size of operations told which counts
+    rival: str | None = None  # who leads by the other measure, where nothing tells which of both counts
 
 
 class Past(NamedTuple):
@@ -514,6 +514,7 @@ class Past(NamedTuple):
 
     carried: Mapping[str, float]  # by measure, the most that the volume has carried without pressure
     incumbents: Collection[str]  # who is named in open cases of the victim's
+    blamed: Callable[[str], int]  # runs of a tenant for which it was named to be what the victim suffered by
     acted: Callable[[str], float | None]  # part of a tenant's runs that the victim felt, None while they are few
 
 
@@ -529,18 +530,24 @@ def divide(sums: Pressure, past: Past, rules: Rules) -> Shares | None:
     if min(operations.attributed, of_bytes.attributed) < 0.5:
         return of_bytes if of_bytes.attributed > operations.attributed else operations
     told = _bytes_first(operations, of_bytes, past, rules)
-    if told is None:
-        large = of_bytes.excess >= rules.raised.bytes_an_operation * operations.excess
-        differ = operations.tenants[0].entity != of_bytes.tenants[0].entity
-        return (of_bytes if large else operations)._replace(by_size=differ)
-    return of_bytes if told else operations
+    if told is not None:
+        return of_bytes if told else operations
+    # What is left is a guess: few volumes allow many bytes an operation. It is kept to from run to run.
+    large = of_bytes.excess >= rules.raised.bytes_an_operation * operations.excess
+    leaders = [one.tenants[0].entity for one in (operations, of_bytes)]
+    if leaders[0] == leaders[1]:
+        return of_bytes if large else operations
+    runs = [past.blamed(leader) for leader in leaders]
+    if runs[0] != runs[1]:
+        large = runs[1] > runs[0]
+    return of_bytes._replace(rival=leaders[0]) if large else operations._replace(rival=leaders[1])
 
 
 def _divided(measure: str, excess: Excess, past: Past, rules: Rules) -> Shares:
     """The shares by one measure; a volume that carries less than it does without pressure was given less.
 
-    Unless the runs of the one who leads are mostly felt: it takes room that the volume has only for a while (credits run
-    out), or more of it than it counts (a disk seeks for it).
+    Unless the runs of the one who leads are mostly felt: it takes room that the volume has only for a while (credits
+    run out), or more of it than it counts (a disk seeks for it).
     """
     shares = _divide(measure, excess)
     felt = past.acted(shares.tenants[0].entity) if shares.tenants and excess.idle else None
@@ -553,21 +560,15 @@ def _bytes_first(operations: Shares, of_bytes: Shares, past: Past, rules: Rules)
     """Whether a volume ran out of bytes/s rather than of operations/s; None if nothing tells.
 
     What it has carried without pressure is not what it ran out of. Then it is told by who leads in which: the one whose
-    runs were felt more often, or who is named already. What is left is the size of what came on top, as few volumes
-    allow many bytes an operation.
+    runs were felt more often.
     """
     both = (operations, of_bytes)
     room = [past.carried.get(one.measure, 0.0) >= rules.raised.carried_part * one.observed for one in both]
     if room[0] != room[1]:
         return room[0]
-    leaders = [one.tenants[0].entity for one in both]
-    if leaders[0] != leaders[1]:
-        acted = [past.acted(leader) for leader in leaders]
-        if acted[0] is not None and acted[1] is not None and abs(acted[0] - acted[1]) >= rules.shares.acted:
-            return acted[1] > acted[0]
-        known = [leader in past.incumbents for leader in leaders]
-        if known[0] != known[1]:
-            return known[1]
+    acted = [past.acted(one.tenants[0].entity) for one in both]
+    if acted[0] is not None and acted[1] is not None and abs(acted[0] - acted[1]) >= rules.shares.acted:
+        return acted[1] > acted[0]
     return None
 
 

@@ -162,7 +162,7 @@ def is_first(verdict: Verdict, rules: Rules) -> float:
         shares = {share.entity: share.share for share in verdict.shares.tenants}
         lead = shares.pop(verdict.culprit or "", 0.0) - max(shares.values(), default=0.0)
         over_load = _above(1 - 2 * (verdict.facts["load_part"] or 0.0), rules)
-        measure = rules.shares.by_size if verdict.shares.by_size else 1.0
+        measure = rules.shares.guessed if verdict.shares.rival else 1.0
         return _above(lead, rules) * over_load * measure * (1 - verdict.shares.residual / 2)
     if verdict.rule.names == "inputs":
         load = verdict.facts["load_part"]

@@ -345,6 +345,23 @@ def test_who_presses_a_volume_when_the_lag_is_there_already_did_not_cause_it() -
     assert world.verdicts(found)[BACKUP] == world.verdicts(found)[VOLUME] == "unknown"
 
 
+def test_where_it_is_a_guess_what_the_volume_ran_out_of_both_leaders_are_told() -> None:
+    world = World()
+    world.until(1)
+    first = {BACKUP: {"write_bytes": 6e6}, REPORT: {"write_ops": 100.0, "write_bytes": 60e6}}
+    both = {VOLUME: {"total_ops": 2_120.0, "total_bytes": 66e6, "latency": 0.009}}
+    for minute in range(8):
+        world.minute(BURST, first, both, {JOB: {"write_lag": 20.0 + 15 * minute}})
+    found = world.only("shared_volume_contention")
+    rows = world.heard(found)
+    assert found.culprit_entity == BACKUP
+    assert world.verdicts(found)[REPORT] == "unknown"
+    assert "it leads by bytes, and nothing tells which of both" in rows[REPORT, "write_ops"].reason
+    assert 0.5 < found.confidence < 0.6
+    told = shares(rows.values())
+    assert sum(told.values()) == pytest.approx(1)
+
+
 def test_a_volume_is_remembered_by_what_it_has_carried_without_pressure() -> None:
     world = World()
     world.until(1)

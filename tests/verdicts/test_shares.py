@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 import pytest
 from hypothesis import given
@@ -62,11 +62,13 @@ def window(
 def divide(
     sums: Pressure,
     carried: Mapping[str, float] | None = None,
-    incumbents: Collection[str] = (),
+    blamed: Mapping[str, int] | None = None,
     acted: Mapping[str, float] | None = None,
 ) -> Shares | None:
     """The shares, of a volume that has carried this much without pressure."""
-    return shares.divide(sums, shares.Past(carried or {}, incumbents, (acted or {}).get), RULES)
+    runs = blamed or {}
+    past = shares.Past(carried or {}, (), lambda tenant: runs.get(tenant, 0), (acted or {}).get)
+    return shares.divide(sums, past, RULES)
 
 
 def summed(*windows: VolumeWindow) -> Pressure:
@@ -257,24 +259,22 @@ def test_bytes_explain_what_operations_do_not() -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "carried", "incumbents", "acted", "measure"),
+    ("size", "carried", "blamed", "acted", "measure"),
     [
-        pytest.param(1e6, {}, [], {}, "bytes", id="its excess is of large operations"),
-        pytest.param(64e3, {}, [], {}, "operations", id="of small ones"),
-        pytest.param(1e6, {"operations": 900, "bytes": 90e6}, [], {}, "bytes", id="it never carried as much of either"),
-        pytest.param(64e3, {"operations": 1500, "bytes": 9e6}, [], {}, "bytes", id="it has carried the operations"),
-        pytest.param(1e6, {"operations": 900, "bytes": 900e6}, [], {}, "operations", id="it has carried the bytes"),
-        pytest.param(1e6, {}, ["vm:b"], {}, "operations", id="who leads by operations is named already"),
-        pytest.param(64e3, {}, ["vm:a"], {}, "bytes", id="who leads by bytes is"),
-        pytest.param(1e6, {}, ["vm:a", "vm:b"], {}, "bytes", id="both are"),
-        pytest.param(64e3, {}, ["vm:b"], {"vm:a": 1.0, "vm:b": 0.5}, "bytes", id="runs of one are felt more often"),
-        pytest.param(1e6, {}, [], {"vm:a": 0.7, "vm:b": 1.0}, "operations", id="of the other"),
-        pytest.param(64e3, {}, ["vm:a"], {"vm:a": 0.9, "vm:b": 1.0}, "bytes", id="a little more often"),
-        pytest.param(64e3, {}, [], {"vm:a": 1.0}, "operations", id="of one nobody knows"),
+        pytest.param(1e6, {}, {}, {}, "bytes", id="its excess is of large operations"),
+        pytest.param(64e3, {}, {}, {}, "operations", id="of small ones"),
+        pytest.param(1e6, {"operations": 900, "bytes": 90e6}, {}, {}, "bytes", id="it never carried as much of either"),
+        pytest.param(64e3, {"operations": 1500, "bytes": 9e6}, {}, {}, "bytes", id="it has carried the operations"),
+        pytest.param(1e6, {"operations": 900, "bytes": 900e6}, {}, {}, "operations", id="it has carried the bytes"),
+        pytest.param(1e6, {}, {"vm:b": 1}, {}, "operations", id="who leads by operations was named before"),
+        pytest.param(64e3, {}, {"vm:a": 2, "vm:b": 1}, {}, "bytes", id="who leads by bytes was, more often"),
+        pytest.param(64e3, {}, {"vm:b": 9}, {"vm:a": 1.0, "vm:b": 0.5}, "bytes", id="runs of one are felt more often"),
+        pytest.param(1e6, {}, {}, {"vm:a": 0.7, "vm:b": 1.0}, "operations", id="of the other"),
+        pytest.param(64e3, {}, {}, {"vm:a": 1.0}, "operations", id="of one nobody knows"),
     ],
 )
 def test_what_saturates_first_is_what_counts(
-    size: float, carried: dict[str, float], incumbents: list[str], acted: dict[str, float], measure: str
+    size: float, carried: dict[str, float], blamed: dict[str, int], acted: dict[str, float], measure: str
 ) -> None:
     """One tenant reads few and large blocks, another writes many small ones, on a volume that has no room."""
     operations = window({VOLUME: 1800, "vm:a": 50 + 300, "vm:b": 100 + 700})
@@ -291,11 +291,11 @@ def test_what_saturates_first_is_what_counts(
             for one, other in zip(operations.tenants, of_bytes.tenants, strict=True)
         ),
     )
-    found = divide(summed(both), carried, incumbents, acted)
+    found = divide(summed(both), carried, blamed, acted)
     assert found is not None and found.measure == measure
     assert found.tenants[0].entity == ("vm:a" if measure == "bytes" else "vm:b")
-    told = acted.keys() >= {"vm:a", "vm:b"} or len(incumbents) == 1 or carried.get("operations", 0) > 1_000
-    assert found.by_size == (not told and carried.get("bytes", 0) < 500e6)
+    told = len(acted) == 2 or carried.get("operations", 0) > 1_000 or carried.get("bytes", 0) > 500e6
+    assert found.rival == (None if told else "vm:b" if measure == "bytes" else "vm:a")
 
 
 def test_reads_and_writes_are_added_up() -> None:
