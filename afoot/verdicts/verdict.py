@@ -265,7 +265,7 @@ def _why(main: Storage | None, facts: Mapping[str, float | None], rules: Rules) 
     stalled = f"it stood still while {main.volume} was calm"
     if shares is None or not main.by_others:
         room = f"{main.volume} was pressed by its own I/O alone" if main.pressure.own else "its storage has room"
-        return f"{stalled if main.pressure.stalled else room}, its input is as usual, and its members were ready"
+        return f"{stalled if main.pressure.stalled else room}, no more comes in than usual, and its members were ready"
     if shares.foreign_part < 0.5:
         return f"most of the excess on {main.volume} is its own"
     if main.pressure.stalled:

@@ -262,7 +262,7 @@ def test_a_small_run_during_a_stall_is_no_culprit_where_the_jobs_own_catch_up_pr
     _stall(world, 200)
     world.until(2)
     found = world.only("unexplained")
-    assert f"it stood still while {VOLUME} was calm, its input is as usual" in found.summary
+    assert f"it stood still while {VOLUME} was calm, no more comes in than usual" in found.summary
     rows = world.heard(found)
     assert world.verdicts(found)[BACKUP] == world.verdicts(found)[VOLUME] == "cleared"
     assert "the victim's own I/O alone pressed it" in rows[BACKUP, "write_ops"].reason
@@ -327,7 +327,7 @@ def test_a_lag_that_comes_with_the_jobs_own_writes_is_told_so() -> None:
     world.until(1)
     world.minutes(5, {POD: {"write_ops": 1_400.0}, VOLUME: {"total_ops": 1_500.0, "latency": 0.004}}, LATE)
     found = world.only("unexplained")
-    assert f"{VOLUME} was pressed by its own I/O alone, its input is as usual" in found.summary
+    assert f"{VOLUME} was pressed by its own I/O alone, no more comes in than usual" in found.summary
     assert world.verdicts(found)[VOLUME] == "cleared"
 
 
