@@ -151,6 +151,8 @@ def run(config: Config, given: argparse.Namespace, folder: Path, sorting: Sortin
                 if failure is not None and failure != failed:
                     failed = failure
                     tell("starting again", cause=config.described(failure.cause))
+                if failed is not None:
+                    engine.replace_task_manager(job)
             tell("finding culprits")
             wait([ended], timeout=1.0)
         if ended.done():

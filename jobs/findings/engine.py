@@ -259,14 +259,35 @@ def cancel(job: JobClient) -> None:
         _done(client.getJobExecutionResult(), CANCEL_S)
 
 
+def replace_task_manager(job: JobClient) -> bool:
+    """Starts another TaskManager if the embedded engine has lost its own; whether it had.
+
+    What PyFlink throws in closing a stage whose worker was killed in the middle of a batch is fatal to the TaskManager,
+    and a cluster's gets another from whoever runs it. The embedded engine's job would wait for one without end.
+    """
+    cluster = _cluster(job)
+    try:
+        if cluster.requestClusterOverview().get().getNumTaskManagersConnected():
+            return False
+        cluster.startTaskManager()
+    except _java_errors():  # the engine is about to end, which its result words
+        return False
+    return True
+
+
+def _cluster(job: JobClient) -> Any:
+    """The embedded engine. The client of its job has it, and no method that asks it for more than a state."""
+    client: Any = job._j_job_client
+    field = client.getClass().getDeclaredField("miniCluster")
+    field.setAccessible(True)
+    return field.get(client)
+
+
 def _execution_graph(job: JobClient) -> Any:
     """What the embedded engine knows of a job now; None of one that has ended."""
     client: Any = job._j_job_client
-    # The client of an embedded job has the engine, and no method that asks it for more than a state.
-    field = client.getClass().getDeclaredField("miniCluster")
-    field.setAccessible(True)
     try:
-        return field.get(client).getExecutionGraph(client.getJobID()).get()
+        return _cluster(job).getExecutionGraph(client.getJobID()).get()
     except _java_errors():  # the engine is about to end, which its result words
         return None
 

@@ -13,12 +13,12 @@ from jobs.findings.engine import cause
 from tests.servers.process import REPOSITORY
 
 IN_A_PROCESS = """
-import json, os, sys
+import json, os, sys, time
 from pathlib import Path
 from jobs.findings import crossing, engine
 from pyflink.java_gateway import get_gateway
 
-engine.embedded({}, Path(sys.argv[1]), brief=True)
+table_env = engine.embedded({}, Path(sys.argv[1]), brief=True)
 jvm = get_gateway().jvm
 for number in range(3_000):
     jvm.System.err.println(f"{number:0100d}")
@@ -27,14 +27,39 @@ row, groups = jvm.org.apache.flink.types.Row(1), []
 for key in keys:
     row.setField(0, key)
     groups.append(jvm.org.apache.flink.runtime.state.KeyGroupRangeAssignment.assignToKeyGroup(row, 120))
-print(json.dumps([keys, groups]), flush=True)
+
+table_env.execute_sql("CREATE TABLE ticks (number BIGINT) WITH ('connector' = 'datagen', 'rows-per-second' = '10')")
+table_env.execute_sql("CREATE TABLE ignored (number BIGINT) WITH ('connector' = 'blackhole')")
+statements = table_env.create_statement_set()
+statements.add_insert_sql("INSERT INTO ignored SELECT number FROM ticks")
+statements.attach_as_datastream()
+job = engine.start(table_env)
+
+def running_tasks():
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        tasks = engine._execution_graph(job).getAllExecutionVertices().iterator()
+        states = []
+        while tasks.hasNext():
+            states.append(tasks.next().getExecutionState().toString())
+        if set(states) == {"RUNNING"}:
+            return len(states)
+        time.sleep(0.1)
+    return 0
+
+runs, replaced = [running_tasks()], [engine.replace_task_manager(job)]
+engine._cluster(job).terminateTaskManager(0).get()
+replaced.append(engine.replace_task_manager(job))
+runs.append(running_tasks())
+replaced.append(engine.replace_task_manager(job))
+print(json.dumps({"keys": keys, "groups": groups, "runs": runs, "replaced": replaced}), flush=True)
 os._exit(0)
 """
 
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
-    """An engine that was started, said a lot, and was asked for the keys of 200 shards."""
+    """An engine that was started, said a lot, was asked for the keys of 200 shards, and lost its TaskManager."""
     folder = tmp_path_factory.mktemp("engine")
     return subprocess.run(
         [sys.executable, "-c", IN_A_PROCESS, str(folder)],
@@ -53,9 +78,17 @@ def test_a_jvm_that_says_a_lot_does_not_stand_still(engine: subprocess.Completed
 
 @pytest.mark.slow
 def test_each_shard_has_a_key_of_its_group(engine: subprocess.CompletedProcess[str]) -> None:
-    keys, groups = json.loads(engine.stdout.splitlines()[-1])
-    assert groups == key_groups(200)
-    assert len(set(keys)) == 200
+    found = json.loads(engine.stdout.splitlines()[-1])
+    assert found["groups"] == key_groups(200)
+    assert len(set(found["keys"])) == 200
+
+
+@pytest.mark.slow
+def test_a_lost_task_manager_is_replaced_once(engine: subprocess.CompletedProcess[str]) -> None:
+    found = json.loads(engine.stdout.splitlines()[-1])
+    assert found["replaced"] == [False, True, False]
+    before, after = found["runs"]
+    assert before == after > 0
 
 
 @pytest.mark.parametrize("parallelism", [1, 2, 3, 4, 6])
