@@ -10,8 +10,8 @@ from statistics import median
 from afoot.verdicts.episodes import Spans
 from afoot.verdicts.inputs import Reading
 from afoot.verdicts.rules import MINUTE_MS, Rules
-from afoot.verdicts.shares import MEASURES, Io
 from afoot.verdicts.tally import is_up
+from afoot.verdicts.volume import MEASURES, Io
 
 MAJOR = 0.25  # bursts smaller than this part of the largest are no runs of the same job
 USUAL_RUNS = 20  # runs that tell how long and how heavy a job usually is

@@ -23,7 +23,7 @@ UNEXPLAINED, EXPECTED, OVERDUE = "unexplained", "expected_job", "overdue_job"
 SEVERITIES = ("info", "warning", "critical")
 # Of a packed book. Fields are pickled by their places, so a class in it that gets or loses one needs another version:
 # what is there would be taken for something else without a word.
-VERSION = 3
+VERSION = 4
 MOST_SUSPECTS = 50  # in an alert; the lake has all of them
 RANKS = {"culprit": 0, "contributor": 1, "victim": 2, "unknown": 3, "cleared": 4}
 

@@ -13,7 +13,7 @@ from afoot.verdicts.inputs import Reading, Window
 from afoot.verdicts.records import Evidence, Finding, Output, SignalRequest, State, rounded
 from afoot.verdicts.rules import Rules
 from afoot.verdicts.schedules import Counterfactual
-from afoot.verdicts.shares import VolumeWindow, volume_window
+from afoot.verdicts.volume import VolumeWindow, volume_window
 from afoot.verdicts.words import recurring, sentences
 
 

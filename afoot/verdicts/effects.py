@@ -14,9 +14,10 @@ from afoot.verdicts.inputs import Heard, Reading, VictimInput
 from afoot.verdicts.records import percent, quantity
 from afoot.verdicts.recurrence import find_recurrence
 from afoot.verdicts.schedules import Counterfactual, ScheduleMatch, count_runs, due_after, match_schedule, period_ms
-from afoot.verdicts.shares import Past, Share, unit_of
+from afoot.verdicts.shares import Past, Share
 from afoot.verdicts.tally import Tally
 from afoot.verdicts.verdict import Verdict, is_first, judge
+from afoot.verdicts.volume import unit_of
 from afoot.verdicts.words import by_schedule, or_schedule, recurring
 
 HOUR_MS = 3_600_000

@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 from afoot.inventory.placement import Chain
 from afoot.verdicts.inputs import Heard, Reading
+from afoot.verdicts.pressure import Pressure, pressure
 from afoot.verdicts.rules import Hearing, Rules
-from afoot.verdicts.shares import NO_HISTORY, Pressure, VolumeWindow, pressure
 from afoot.verdicts.tally import Tally, is_up, score_of, spread_of
+from afoot.verdicts.volume import NO_HISTORY, VolumeWindow
 
 READY, DESIRED = "ready_members", "desired_members"
 HALF_LIFE_MS = 12 * 3_600_000  # of what a volume is known to carry: it may be given less
@@ -223,10 +224,10 @@ class Episode:
         """The lag is at its peak, so much higher than before: what the volumes did until now drove it there."""
         for volume, sums in sorted(self.pending.items()):
             for excess in sums.measures.values():
-                excess.climb = climbed * (excess.near > 0)
-                excess.idle_climb = climbed * (excess.near == 0 < excess.idle_near)
+                excess.pressed.climb = climbed * (excess.pressed.near > 0)
+                excess.idle.climb = climbed * (excess.pressed.near == 0 < excess.idle.near)
             # Of a volume that was silent for a part of the time nobody knows that it was not pressed.
-            known = sums.heard == sums.windows or any(excess.near for excess in sums.measures.values())
+            known = sums.heard == sums.windows or any(excess.pressed.near for excess in sums.measures.values())
             sums.climb = climbed * known
             self.settled.setdefault(volume, Pressure()).add(sums)
         self.pending.clear()

@@ -10,9 +10,10 @@ from afoot.verdicts.episodes import Episode, VolumeTrack, dipped
 from afoot.verdicts.inputs import Heard, Reading
 from afoot.verdicts.records import Evidence, Ruling, percent, quantity, rounded
 from afoot.verdicts.rules import MINUTE_MS, Hearing, Rules
-from afoot.verdicts.shares import UNITS, Share, Shares, unit_of
+from afoot.verdicts.shares import Share, Shares
 from afoot.verdicts.tally import Tally, is_up, listed
 from afoot.verdicts.verdict import SLOW, SLOWER, Storage, Verdict
+from afoot.verdicts.volume import UNITS, unit_of
 
 ALWAYS_HEARD = ("ingress", "ingestion/deployment", "topic", "broker")  # silent ones of these are unknown, not left out
 

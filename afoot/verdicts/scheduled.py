@@ -10,7 +10,7 @@ from afoot.verdicts.records import percent
 from afoot.verdicts.recurrence import find_recurrence
 from afoot.verdicts.rules import MINUTE_MS
 from afoot.verdicts.schedules import Counterfactual, ScheduleMatch, due_after, match_schedule, next_run
-from afoot.verdicts.shares import TenantIo, VolumeWindow
+from afoot.verdicts.volume import TenantIo, VolumeWindow
 from afoot.verdicts.words import by_schedule, recurring
 
 

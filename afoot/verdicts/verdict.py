@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 from afoot.inventory.placement import Chain
 from afoot.verdicts.episodes import Cause, Episode
+from afoot.verdicts.pressure import Pressure
 from afoot.verdicts.rules import MINUTE_MS, Rule, Rules
-from afoot.verdicts.shares import Past, Pressure, Share, Shares, divide, divide_dark
+from afoot.verdicts.shares import Past, Share, Shares, divide, divide_dark
 
 SLOW = "slow, and none of its other tenants was heard to do more than is expected then"
 SLOWER = "slow at less than it has carried without being so: it was given less, or something else keeps it busy"

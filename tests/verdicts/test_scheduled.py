@@ -6,7 +6,7 @@ import pytest
 
 from afoot.verdicts.bursts import BurstTrack
 from afoot.verdicts.rules import shipped_rules
-from afoot.verdicts.shares import Io
+from afoot.verdicts.volume import Io
 from tests.verdicts.world import BACKUP, BURST, LATE, MINUTE, ROOM, VOLUME, World, at, silent
 
 

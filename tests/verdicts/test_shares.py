@@ -11,18 +11,10 @@ from hypothesis import strategies as st
 from afoot.inventory.placement import Tenant
 from afoot.verdicts import shares
 from afoot.verdicts.inputs import Heard, Reading
+from afoot.verdicts.pressure import Pressure, pressure
 from afoot.verdicts.rules import shipped_rules
-from afoot.verdicts.shares import (
-    NO_HISTORY,
-    NO_PART,
-    NO_SIGNAL,
-    Pressure,
-    Shares,
-    VolumeWindow,
-    divide_dark,
-    pressure,
-    volume_window,
-)
+from afoot.verdicts.shares import Shares, divide_dark
+from afoot.verdicts.volume import NO_HISTORY, NO_PART, NO_SIGNAL, VolumeWindow, volume_window
 from tests.verdicts.world import JOB
 
 RULES = shipped_rules()
