@@ -31,11 +31,16 @@ class Points(NamedTuple):
     value: Floats
 
 
-class Memory(Protocol):
-    """What is remembered of each series."""
+class Last(Protocol):
+    """The last sample of each series, before the window."""
 
     last_ns: Ints
     last: Floats
+
+
+class Memory(Last, Protocol):
+    """What is remembered of each series."""
+
     gaps: Distances
 
     @property
@@ -54,13 +59,9 @@ def increases(memory: Memory, own: Points, closing: Points, start_ns: int, end_n
     """
     result = np.full(len(memory.last), np.nan)
     before = np.flatnonzero(memory.last_ns != NEVER)
-    row = np.concatenate([before, own.row, closing.row])
+    row, time_ns, value = around(memory, before, own, closing)
     if not len(row):
         return result
-    time_ns = np.concatenate([memory.last_ns[before], own.time_ns, closing.time_ns])
-    value = np.concatenate([memory.last[before], own.value, closing.value])
-    order = np.lexsort((time_ns, row))
-    row, time_ns, value = row[order], time_ns[order], value[order]
 
     pair = np.flatnonzero(row[1:] == row[:-1])
     of = row[pair]
@@ -80,10 +81,26 @@ def increases(memory: Memory, own: Points, closing: Points, start_ns: int, end_n
     weight = np.where(memory.means, covered, 1.0)
     result[enough] = np.bincount(of, part, len(result))[enough] / weight[enough]
 
-    last = np.flatnonzero(np.append(own.row[1:] != own.row[:-1], True)) if len(own.row) else np.empty(0, np.int64)
+    remember(memory, own)
+    return result
+
+
+def around(memory: Last, before: Ints, own: Points, closing: Points) -> tuple[Ints, Ints, Floats]:
+    """Row, time and value of a window's samples, of the last ones of the rows `before` it, and of those after it."""
+    row = np.concatenate([before, own.row, closing.row])
+    time_ns = np.concatenate([memory.last_ns[before], own.time_ns, closing.time_ns])
+    value = np.concatenate([memory.last[before], own.value, closing.value])
+    order = np.lexsort((time_ns, row))
+    return row[order], time_ns[order], value[order]
+
+
+def remember(memory: Last, own: Points) -> None:
+    """Goes on to the last of a window's own samples, which are in order."""
+    if not len(own.row):
+        return
+    last = np.flatnonzero(np.append(own.row[1:] != own.row[:-1], True))
     memory.last_ns[own.row[last]] = own.time_ns[last]
     memory.last[own.row[last]] = own.value[last]
-    return result
 
 
 def _usual_scrape(memory: Memory, of: Ints, gap_ns: Ints) -> Floats:

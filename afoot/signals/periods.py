@@ -10,17 +10,15 @@ from typing import Protocol
 
 import numpy as np
 
-from afoot.signals.counters import LEAST_COVERED, NEVER, Bools, Distances, Floats, Ints, Points
+from afoot.signals.counters import LEAST_COVERED, NEVER, Bools, Distances, Floats, Ints, Last, Points, around, remember
 
 MINUTE_NS = 60_000_000_000
 MOST_MINUTES = 5  # no longer period is looked for
 
 
-class Memory(Protocol):
+class Memory(Last, Protocol):
     """What is remembered of each series."""
 
-    last_ns: Ints
-    last: Floats
     gaps: Distances  # the latest, newest first; of those in one window their greatest common divisor
 
     @property
@@ -39,13 +37,9 @@ def values(memory: Memory, own: Points, closing: Points, start_ns: int, end_ns: 
     """
     result = np.full(len(memory.last), np.nan)
     before = np.flatnonzero(memory.periodic & (memory.last_ns != NEVER))
-    row = np.concatenate([before, own.row, closing.row])
+    row, time_ns, value = around(memory, before, own, closing)
     if not len(row):
         return result
-    time_ns = np.concatenate([memory.last_ns[before], own.time_ns, closing.time_ns])
-    value = np.concatenate([memory.last[before], own.value, closing.value])
-    order = np.lexsort((time_ns, row))
-    row, time_ns, value = row[order], time_ns[order], value[order]
 
     follows = np.flatnonzero(row[1:] == row[:-1])
     distance = time_ns[follows + 1] - time_ns[follows]
@@ -66,9 +60,7 @@ def values(memory: Memory, own: Points, closing: Points, start_ns: int, end_ns: 
     divided = enough & memory.sums
     result[divided] /= period_ns[divided] / 1e9
 
-    last = np.flatnonzero(np.append(own.row[1:] != own.row[:-1], True)) if len(own.row) else np.empty(0, np.int64)
-    memory.last_ns[own.row[last]] = own.time_ns[last]
-    memory.last[own.row[last]] = own.value[last]
+    remember(memory, own)
     return result
 
 
