@@ -225,7 +225,7 @@ def _risen(scene: Scene, entity: str, mean: Reading) -> tuple[Ruling, str]:
 
 def _volume(scene: Scene, storage: Storage) -> list[Statement]:
     rules, sums, shares, verdict = scene.rules, storage.pressure, storage.shares, scene.verdict
-    silent = sums.windows - sums.heard
+    silence = storage.silence(rules)
     named = verdict.shares is not None and verdict.via == storage.volume
     pressing = [share.entity for share in shares.tenants if share.entity in verdict.contributors] if shares else []
     if sums.windows == 0 or sums.heard == 0:
@@ -234,9 +234,9 @@ def _volume(scene: Scene, storage: Storage) -> list[Statement]:
     elif named and shares and verdict.shares is shares:
         ruling = "victim"
         reason = f"pressed by {verdict.culprit}"
-    elif storage.heard < rules.heard.to_clear:
+    elif silence:
         ruling = "unknown"
-        reason = f"unknown: no storage data in {silent} of {sums.windows} windows"
+        reason = f"unknown: {silence}"
     elif storage.slow and not verdict.culprit:
         ruling = "unknown"
         reason = SLOW if shares is None else SLOWER
@@ -337,7 +337,7 @@ def _tenant(
         return Statement(entity, component, "cleared", reason, loudest, loudest.signal, loudest.unit)
     raised = rules.raised
     up = is_up(loudest.value, loudest.expected, loudest.score, raised.score, raised.burst_ratio)
-    if up and not verdict.culprit and (storage.heard < rules.heard.to_clear or storage.by_others):
+    if up and not verdict.culprit and (storage.silence(rules) or storage.by_others):
         reason = f"at its highest {measured(loudest)}: up, and no rule ties it to this effect"
         return Statement(entity, component, "unknown", reason, loudest, loudest.signal, loudest.unit)
     if storage.slow and not verdict.culprit:

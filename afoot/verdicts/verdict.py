@@ -30,6 +30,18 @@ class Storage(NamedTuple):
         """In which part of the windows the volume was heard."""
         return self.pressure.heard / self.pressure.windows if self.pressure.windows else 0.0
 
+    def silence(self, rules: Rules) -> str:
+        """What was missing of the volume for so long that nobody knows whether it had room; empty if nothing was.
+
+        That is its I/O, or, where it tells any latency or queue, these: rare scrapes leave them out of most windows.
+        """
+        windows, strained = self.pressure.windows, self.pressure.strained
+        if self.heard < rules.heard.to_clear:
+            return f"no storage data in {windows - self.pressure.heard} of {windows} windows"
+        if 0 < strained < rules.heard.to_accuse * windows:
+            return f"no latency or queue of its storage in {windows - strained} of {windows} windows"
+        return ""
+
     @property
     def slow(self) -> bool:
         """Whether it was pressed for most of the time, and never while the victim or another did more than usual."""
@@ -258,9 +270,9 @@ def _why(main: Storage | None, facts: Mapping[str, float | None], rules: Rules) 
     if heard is not None and heard < rules.heard.to_accuse:
         return "unknown: no storage data"
     shares = main.shares
-    if heard is not None and heard < rules.heard.to_clear and not main.by_others:
-        silent = main.pressure.windows - main.pressure.heard
-        return f"unknown: no storage data in {silent} of {main.pressure.windows} windows"
+    silence = main.silence(rules)
+    if silence and not main.by_others:
+        return f"unknown: {silence}"
     if main.slow:
         return f"{main.volume} is {SLOW if shares is None else SLOWER}"
     stalled = f"it stood still while {main.volume} was calm"

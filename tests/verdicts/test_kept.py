@@ -63,5 +63,5 @@ def test_a_book_is_unpacked_as_it_was() -> None:
     ],
 )
 def test_a_book_of_another_version_is_refused(packed: bytes) -> None:
-    with pytest.raises(AfootError, match="another version's; this one reads version 3: start with --fresh"):
+    with pytest.raises(AfootError, match="another version's; this one reads version 4: start with --fresh"):
         CaseBook.unpacked(packed)

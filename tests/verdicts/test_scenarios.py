@@ -528,6 +528,28 @@ def test_n6_without_storage_data_nothing_of_it_is_cleared() -> None:
     assert verdicts[INGRESS] == "cleared"
 
 
+@pytest.mark.parametrize(
+    ("told", "verdict", "why"),
+    [
+        ((True, True, False, False), "cleared", "its storage has room"),
+        ((True, False, False, False), "unknown", "unknown: no latency or queue of its storage in 2 of 3 windows"),
+        ((False, False, False, False), "cleared", "its storage has room"),  # what never tells any is known by its I/O
+    ],
+)
+def test_n6_a_volume_whose_latency_is_rarely_told_is_not_said_to_have_room(
+    told: tuple[bool, ...], verdict: str, why: str
+) -> None:
+    world, quiet = World(), {VOLUME: {"latency": None}}
+    world.until(1)
+    world.minute(quiet)
+    for number, heard in enumerate(told):
+        world.minute({} if heard else quiet, {JOB: {"write_lag": 40 + 10 * number}})
+    world.minutes(3, quiet, {JOB: {"write_lag": 5}})
+    found = world.only("unexplained")
+    assert why in found.summary
+    assert world.verdicts(found)[VOLUME] == verdict
+
+
 def test_n6_a_volume_that_never_sent_anything_has_no_number() -> None:
     world = World()
     while world.now < at(1):
