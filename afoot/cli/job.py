@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections import deque
@@ -32,8 +33,18 @@ def run_job(arguments: Sequence[str], left: str, told: Told = lambda _: None) ->
     """
     command = [sys.executable, "-m", "jobs.findings", "--tell", *arguments]
     remarks: deque[bytes] = deque(maxlen=KEPT_REMARKS)
-    # A session of its own: a Ctrl-C reaches the engine's JVM only after the job has taken its savepoint.
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True) as process:
+    with (
+        # What it puts down for a while, gigabytes of a long run, goes with it however it ends.
+        tempfile.TemporaryDirectory(prefix="afoot-", ignore_cleanup_errors=True) as folder,
+        # A session of its own: a Ctrl-C reaches the engine's JVM only after the job has taken its savepoint.
+        subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "TMPDIR": folder},
+            start_new_session=True,
+        ) as process,
+    ):
         assert process.stdout is not None and process.stderr is not None
         # Read all the time: an engine that fills a pipe which nobody reads stands still.
         reader = threading.Thread(target=remarks.extend, args=(process.stderr,), daemon=True)

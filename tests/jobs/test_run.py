@@ -73,7 +73,12 @@ def frozen_workers(process: subprocess.Popen[bytes], checkpoints: Path) -> Itera
             os.kill(worker, signal.SIGKILL)
 
 
-def test_a_stop_ends_where_no_savepoint_can_be_had(incident: Incident, kafka_server: Kafka, tmp_path: Path) -> None:
+def test_a_stop_ends_where_no_savepoint_can_be_had(
+    incident: Incident, kafka_server: Kafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
     job = OnKafka("hangs", kafka_server, tmp_path, str(tmp_path), topics=incident.topics)
     checkpoints, (first, second) = tmp_path / "checkpoints", parted(incident.messages, 0.1)
     job.send(first)
@@ -96,3 +101,4 @@ def test_a_stop_ends_where_no_savepoint_can_be_had(incident: Incident, kafka_ser
     resumed, ended = (tmp_path / "second.log").read_text().splitlines()
     assert resumed.endswith(f"/{state.parent.name}/{state.name}")
     assert ended.startswith("afoot: ended at once, as it was told to stop twice; "), ended
+    assert not list(temporary.iterdir())
