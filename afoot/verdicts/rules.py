@@ -120,6 +120,7 @@ class Raised:
     tenant_part: float
     burst_ratio: float
     carried_part: float
+    carried_near: float
     bytes_an_operation: float
     headroom: float
     stalled_ratio: float

@@ -67,14 +67,18 @@ def divide(sums: Pressure, past: Past, rules: Rules) -> Shares | None:
     told = _bytes_first(operations, of_bytes, past, rules)
     if told is not None:
         return of_bytes if told else operations
-    # What is left is a guess: few volumes allow many bytes an operation. It is kept to from run to run.
+    # What is left is a guess: few volumes allow many bytes an operation.
     large = of_bytes.excess >= rules.raised.bytes_an_operation * operations.excess
     leaders = [one.tenants[0].entity for one in (operations, of_bytes)]
     if leaders[0] == leaders[1]:
         return of_bytes if large else operations
+    # It is kept to from run to run. Before, one measure may be much nearer than the other to what was carried.
     runs = [past.blamed(leader) for leader in leaders]
+    near = _had_room(operations, of_bytes, past, rules.raised.carried_near)
     if runs[0] != runs[1]:
         large = runs[1] > runs[0]
+    elif near is not None:
+        large = near
     return of_bytes._replace(rival=leaders[0]) if large else operations._replace(rival=leaders[1])
 
 
@@ -99,14 +103,22 @@ def _bytes_first(operations: Shares, of_bytes: Shares, past: Past, rules: Rules)
     What it has carried without pressure is not what it ran out of. Then it is told by who leads in which: the one whose
     runs were felt more often.
     """
-    both = (operations, of_bytes)
-    room = [past.carried.get(one.measure, 0.0) >= rules.raised.carried_part * one.observed for one in both]
-    if room[0] != room[1]:
-        return room[0]
-    acted = [past.acted(one.tenants[0].entity) for one in both]
+    room = _had_room(operations, of_bytes, past, rules.raised.carried_part)
+    if room is not None:
+        return room
+    acted = [past.acted(one.tenants[0].entity) for one in (operations, of_bytes)]
     if acted[0] is not None and acted[1] is not None and abs(acted[0] - acted[1]) >= rules.shares.acted:
         return acted[1] > acted[0]
     return None
+
+
+def _had_room(operations: Shares, of_bytes: Shares, past: Past, part: float) -> bool | None:
+    """Whether a volume has carried this part of its operations without pressure, and not of its bytes.
+
+    False if it is the other way round, None if both or neither.
+    """
+    had = [past.carried.get(one.measure, 0.0) >= part * one.observed for one in (operations, of_bytes)]
+    return None if had[0] == had[1] else had[0]
 
 
 def divide_dark(sums: Pressure) -> Shares | None:

@@ -258,6 +258,15 @@ def test_bytes_explain_what_operations_do_not() -> None:
         pytest.param(1e6, {"operations": 900, "bytes": 90e6}, {}, {}, "bytes", id="it never carried as much of either"),
         pytest.param(64e3, {"operations": 1500, "bytes": 9e6}, {}, {}, "bytes", id="it has carried the operations"),
         pytest.param(1e6, {"operations": 900, "bytes": 900e6}, {}, {}, "operations", id="it has carried the bytes"),
+        pytest.param(
+            64e3, {"operations": 1150, "bytes": 9e6}, {}, {}, "bytes", id="it has carried most of the operations"
+        ),
+        pytest.param(
+            1e6, {"operations": 900, "bytes": 200e6}, {}, {}, "operations", id="it has carried most of the bytes"
+        ),
+        pytest.param(
+            64e3, {"operations": 1150, "bytes": 9e6}, {"vm:b": 1}, {}, "operations", id="but it was another's"
+        ),
         pytest.param(1e6, {}, {"vm:b": 1}, {}, "operations", id="who leads by operations was named before"),
         pytest.param(64e3, {}, {"vm:a": 2, "vm:b": 1}, {}, "bytes", id="who leads by bytes was, more often"),
         pytest.param(64e3, {}, {"vm:b": 9}, {"vm:a": 1.0, "vm:b": 0.5}, "bytes", id="runs of one are felt more often"),
@@ -286,7 +295,7 @@ def test_what_saturates_first_is_what_counts(
     found = divide(summed(both), carried, blamed, acted)
     assert found is not None and found.measure == measure
     assert found.tenants[0].entity == ("vm:a" if measure == "bytes" else "vm:b")
-    told = len(acted) == 2 or carried.get("operations", 0) > 1_000 or carried.get("bytes", 0) > 500e6
+    told = len(acted) == 2 or carried.get("operations", 0) > 1_200 or carried.get("bytes", 0) > 500e6
     assert found.rival == (None if told else "vm:b" if measure == "bytes" else "vm:a")
 
 
