@@ -269,9 +269,9 @@ def replace_task_manager(job: JobClient) -> bool:
     try:
         if cluster.requestClusterOverview().get().getNumTaskManagersConnected():
             return False
-        cluster.startTaskManager()
     except _java_errors():  # the engine is about to end, which its result words
         return False
+    cluster.startTaskManager()  # one that cannot be had ends the job with the reason, rather than wait for it again
     return True
 
 

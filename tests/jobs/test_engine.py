@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from typing import cast
 
 import pytest
+from pyflink.common import JobClient
+from pyflink.util.exceptions import JavaException
 
+from afoot.errors import AfootError
 from jobs.findings.crossing import JUDGE_LOAD, MAX_PARALLELISM, key_groups
-from jobs.findings.engine import cause
+from jobs.findings.engine import cause, replace_task_manager, worded_errors
 from tests.servers.process import REPOSITORY
 
 IN_A_PROCESS = """
@@ -89,6 +93,31 @@ def test_a_lost_task_manager_is_replaced_once(engine: subprocess.CompletedProces
     assert found["replaced"] == [False, True, False]
     before, after = found["runs"]
     assert before == after > 0
+
+
+class Lost:
+    """An engine without a TaskManager, in which none can be started."""
+
+    def requestClusterOverview(self) -> Lost:
+        return self
+
+    def get(self) -> Lost:
+        return self
+
+    def getNumTaskManagersConnected(self) -> int:
+        return 0
+
+    def startTaskManager(self) -> None:
+        raise JavaException("java.io.IOException: No space left on device")
+
+
+def test_a_task_manager_that_does_not_start_ends_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jobs.findings.engine._cluster", lambda job: Lost())
+    with (
+        pytest.raises(AfootError, match=r"the job failed: .*No space left on device"),
+        worded_errors(str),
+    ):
+        replace_task_manager(cast(JobClient, None))
 
 
 @pytest.mark.parametrize("parallelism", [1, 2, 3, 4, 6])
