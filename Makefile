@@ -1,5 +1,9 @@
 # Everything is set up from Python 3.11 and make alone: uv, the packages, the jars, Java.
-PYTHON ?= $(shell command -v python3.11 || command -v python3.12)
+# The system's Python goes first, as distributions compile theirs with profiles and whoever builds one by hand seldom
+# does: docs/benchmarks.md has both. Debian's lacks ensurepip without python3.11-venv; then those on the PATH are asked.
+PYTHON ?= $(shell for python in /usr/bin/python3.11 python3.11 python3.12; do \
+	"$$python" -c 'import ensurepip' 2>/dev/null && command -v "$$python" && exit; done; \
+	command -v python3.11 || command -v python3.12)
 UV := UV_PYTHON_DOWNLOADS=never .tools/bin/uv
 RUN := .venv/bin/
 SERVERS := postgresql collectd-core libyajl2 pmacct rsyslog rsyslog-kafka
