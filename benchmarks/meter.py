@@ -144,7 +144,7 @@ def role_of(pid: int) -> str:
         return ""
     if b"java\0" in command[:200]:
         return "jvm"
-    if b"pyflink.fn_execution" in command or b"pyflink-udf-runner" in command:
+    if any(name in command for name in (b"pyflink.fn_execution", b"pyflink-udf-runner", b"jobs.findings.forks")):
         return "python workers"
     return "client" if b"python" in command[:200] else "other"
 

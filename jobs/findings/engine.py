@@ -23,6 +23,7 @@ from afoot.errors import AfootError
 from afoot.lake.storage import with_scheme
 from afoot.runtime.flink_home import flink_home
 from afoot.runtime.java import java_home
+from jobs.findings import forks
 from jobs.findings.crossing import MAX_PARALLELISM
 
 # A stop is over in less than the 90 s that service managers usually grant; see also afoot.cli.job.
@@ -60,19 +61,24 @@ EMBEDDED = {
 # Of the embedded engine, the Python workers come on top. Windows are strings of megabytes, which G1 keeps apart and
 # starts a concurrent cycle for.
 MEMORY = "-Xmx2g -XX:+UseParallelGC"
-# The optimising compiler takes what runs most, at four times the JVM's own thresholds: planned SQL is much code that
-# runs little, and compiling it took a fifth of all CPU.
+# The optimising compiler takes what runs most, at four times the JVM's own thresholds, and puts less into one piece
+# than it would: planned SQL is much code that runs little, and compiling it took a fifth of all CPU.
 COMPILER = " ".join(
-    f"-XX:Tier4{name}={4 * threshold}"
-    for name, threshold in {
-        "InvocationThreshold": 5000,
-        "MinInvocationThreshold": 600,
-        "CompileThreshold": 15000,
-        "BackEdgeThreshold": 40000,
+    f"-XX:{name}={value}"
+    for name, value in {
+        "Tier4InvocationThreshold": 4 * 5000,
+        "Tier4MinInvocationThreshold": 4 * 600,
+        "Tier4CompileThreshold": 4 * 15000,
+        "Tier4BackEdgeThreshold": 4 * 40000,
+        "FreqInlineSize": 100,
+        "InlineSmallCode": 800,
+        "MaxInlineLevel": 6,
     }.items()
 )
 # A short run ends before that compiler has paid back its own time, which measured a third of all CPU.
 BRIEF = "-XX:TieredStopAtLevel=1"
+# How the engine tells that a worker has gone, of which Beam knows that it was to answer.
+WORKER_GONE = "StatusRuntimeException: CANCELLED"
 # Of Python workers. What batches of megabytes leave behind is used again: had the system it back each time, new pages
 # would cost more than what is written to them (4.7 million page faults in 9.6 million points, and 0.3 million now).
 # Left to itself, glibc's allocator keeps as much for each thread, and there are many.
@@ -119,7 +125,7 @@ def embedded(options: Mapping[str, str], folder: Path, brief: bool = False) -> S
         **storage(),
         "io.tmp.dirs": str(folder),
         "execution.checkpointing.dir": (folder / "checkpoints").as_uri(),
-        "python.executable": sys.executable,
+        "python.executable": str(forks.interpreter(folder)),
         "python.client.executable": sys.executable,
         **options,
     }
@@ -336,7 +342,7 @@ def _java_errors() -> tuple[type[Exception], ...]:
 
 
 def cause(trace: str) -> str:
-    """The innermost cause in a Java stack trace, and what a Python worker said where it was one."""
+    """The innermost cause in a Java stack trace; what a Python worker said where it was one, or that it died."""
     python: list[str] = []
     java: list[str] = []
     in_python = False
@@ -351,4 +357,5 @@ def cause(trace: str) -> str:
         # What is indented is frames, and what was suppressed: that came after the cause, in closing what had failed.
         elif line.strip() and not line.startswith("\t") and not line.lstrip().startswith(("at ", "...")):
             java.append(line.strip().removeprefix("Caused by: "))
-    return (python or java or ["no cause was given"])[-1]
+    found = (python or java or ["no cause was given"])[-1]
+    return f"a Python worker died in its work: {found}" if WORKER_GONE in found else found

@@ -23,6 +23,8 @@ from afoot.lake.query import open_lake
 from afoot.simulate.capture import write
 from afoot.simulate.inventory import envelope
 from afoot.telemetry.rows import Message
+from benchmarks.meter import descendants
+from jobs.findings import forks
 from tests.servers.kafka import Kafka
 from tests.servers.process import REPOSITORY, ServerError
 
@@ -39,6 +41,16 @@ KINDS = {
     "inventory": ("inventory", "debezium_json", "30 s"),
 }
 COMPARED = ("findings", "evidence", "signals")  # tables without the windows that the last records opened
+
+
+def python_workers(pid: int) -> list[int]:
+    """The Python workers of a job that a process runs."""
+    found = []
+    for process in descendants(pid):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            if Path(f"/proc/{process}/comm").read_text().strip() == forks.NAME:
+                found.append(process)
+    return found
 
 
 def renumbered(messages: Iterable[Message], prefix: str = "") -> list[Message]:

@@ -170,6 +170,10 @@ def test_the_cause_is_what_a_python_worker_said(last: str) -> None:
             "java.io.IOException: gone\n\tat x\n\tSuppressed: java.lang.Exception: abort\n\t\tat y\n\tCaused by: z\n",
             "java.io.IOException: gone",
         ),
+        (
+            "java.lang.Error: no\nCaused by: x.grpc.StatusRuntimeException: CANCELLED: call already cancelled\n",
+            "a Python worker died in its work: x.grpc.StatusRuntimeException: CANCELLED: call already cancelled",
+        ),
         ("", "no cause was given"),
     ],
 )

@@ -14,19 +14,12 @@ import pytest
 
 from afoot.cli.job import STOP_S
 from afoot.recovery import newest_state
-from benchmarks.meter import descendants
 from tests.jobs.conftest import Incident
-from tests.jobs.support import PATIENCE_S, OnKafka, parted, running, wait_for
+from tests.jobs.support import PATIENCE_S, OnKafka, parted, python_workers, running, wait_for
 from tests.servers.kafka import Kafka
 from tests.servers.process import alive
 
 pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(900)]
-
-
-def python_workers(pid: int) -> list[int]:
-    """The Python workers of a job that a process runs."""
-    named = b"\0-m\0pyflink.fn_execution.beam.beam_boot\0"
-    return [found for found in descendants(pid) if named in Path(f"/proc/{found}/cmdline").read_bytes()]
 
 
 def test_a_job_that_was_stopped_goes_on_where_it_was(incident: Incident, kafka_server: Kafka, tmp_path: Path) -> None:
