@@ -575,21 +575,27 @@ def _netflow_attributes(flow: FlowRecord) -> list[tuple[str, Any]]:
         ("destination.address", flow.destination_address),
         ("destination.port", flow.destination_port),
         ("network.transport", flow.transport),
-        ("network.io.bytes", flow.bytes),
-        ("network.io.packets", flow.packets),
-        ("network.flow.start", flow.start_ns),
-        ("network.flow.end", flow.end_ns),
-        ("network.flow.sampling_rate", flow.sampling_rate or 0),
-        ("network.flow.sampler_address", flow.sampler),
-        ("source.as.number", flow.source_as or 0),
-        ("destination.as.number", flow.destination_as or 0),
+        ("flow.io.bytes", flow.bytes),
+        ("flow.io.packets", flow.packets),
+        ("flow.time_received", flow.end_ns + S),
+        ("flow.start", flow.start_ns),
+        ("flow.end", flow.end_ns),
+        ("flow.sampling_rate", flow.sampling_rate or 0),
+        ("flow.sampler_address", flow.sampler),
+        ("flow.src_as", flow.source_as or 0),
+        ("flow.dst_as", flow.destination_as or 0),
     ]
 
 
 def otlp_json_flows(flows: Sequence[FlowRecord]) -> bytes:
     """The Collector's netflow receiver: a log record a flow."""
     found = [
-        {"timeUnixNano": str(flow.end_ns + S), "attributes": _attributes(_netflow_attributes(flow))} for flow in flows
+        {
+            "timeUnixNano": str(flow.start_ns),
+            "observedTimeUnixNano": str(flow.end_ns + S),
+            "attributes": _attributes(_netflow_attributes(flow)),
+        }
+        for flow in flows
     ]
     return orjson.dumps({"resourceLogs": [{"scopeLogs": [{"logRecords": found}]}]})
 
@@ -599,7 +605,7 @@ def otlp_proto_flows(flows: Sequence[FlowRecord]) -> bytes:
     request = ExportLogsServiceRequest()
     scope = request.resource_logs.add().scope_logs.add()
     for flow in flows:
-        one = scope.log_records.add(time_unix_nano=flow.end_ns + S)
+        one = scope.log_records.add(time_unix_nano=flow.start_ns, observed_time_unix_nano=flow.end_ns + S)
         for name, value in _netflow_attributes(flow):
             if isinstance(value, int):
                 one.attributes.add(key=name).value.int_value = value

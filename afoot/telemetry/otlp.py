@@ -13,13 +13,12 @@ from typing import Any, NamedTuple
 import orjson
 
 from afoot.errors import DecodeError
-from afoot.telemetry import entities, kubernetes, limits
+from afoot.telemetry import entities, flows, kubernetes, limits
 from afoot.telemetry.collected import UNREADABLE, Collected
 from afoot.telemetry.labelsets import LabelCache
 from afoot.telemetry.payload import shown, shown_keys
 from afoot.telemetry.rows import Decoded, FlowRecord, InventoryChange, Labels, LogRecord, MetricKind, MetricPoint, Row
 from afoot.telemetry.statements import Settings
-from afoot.telemetry.transports import transport
 from afoot.telemetry.values import Malformed, Refused, body, checked_ns, count, integer, label, name, number, short
 
 Json = dict[str, Any]
@@ -36,6 +35,33 @@ _TEMPORALITY = {
 }
 _SEVERITIES = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")  # four numbers each, from 1
 _SEVERITY_ENUM = "SEVERITY_NUMBER_"
+# What the Collector's netflow receiver calls a flow's fields, and other spellings: of its first version, and ECS's of
+# autonomous systems, which others add.
+_FLOW = flows.Names(
+    source_address="source.address",
+    source_port="source.port",
+    destination_address="destination.address",
+    destination_port="destination.port",
+    transport="network.transport",
+    bytes="flow.io.bytes",
+    packets="flow.io.packets",
+    sampling_rate="flow.sampling_rate",
+    source_as="flow.src_as",
+    destination_as="flow.dst_as",
+    sampler="flow.sampler_address",
+)
+_FLOW_SPELLINGS = {
+    "network.io.bytes": "flow.io.bytes",
+    "network.io.packets": "flow.io.packets",
+    "network.flow.start": "flow.start",
+    "network.flow.end": "flow.end",
+    "network.flow.time_received": "flow.time_received",
+    "network.flow.sampling_rate": "flow.sampling_rate",
+    "network.flow.sampler_address": "flow.sampler_address",
+    "source.as.number": "flow.src_as",
+    "destination.as.number": "flow.dst_as",
+}
+_NO_ADDRESS = "invalid IP"  # as Go prints an address that is none
 
 
 class Attributes(NamedTuple):
@@ -346,26 +372,20 @@ class Reader:
         return LogRecord(_record_time(record), short(severity, "severity"), body(label(content)), labels)
 
     def _flow(self, resource: _Resource, record: Json) -> FlowRecord:
-        found = {key: _plain(value) for key, value in self._pairs(record.get("attributes"))}
-        start, end = found.pop("network.flow.start", 0), found.pop("network.flow.end", 0)
-        received = _record_time(record)
-        flow_end = integer(end, "network.flow.end") or received
-        return FlowRecord(
-            start_ns=checked_ns(integer(start, "network.flow.start") or flow_end, "network.flow.start"),
-            end_ns=checked_ns(flow_end, "network.flow.end"),
-            source_address=name(found.pop("source.address", None), "source.address"),
-            source_port=count(found.pop("source.port", 0), "source.port"),
-            destination_address=name(found.pop("destination.address", None), "destination.address"),
-            destination_port=count(found.pop("destination.port", 0), "destination.port"),
-            transport=transport(found.pop("network.transport", "")),
-            bytes=count(found.pop("network.io.bytes", None), "network.io.bytes"),
-            packets=count(found.pop("network.io.packets", None), "network.io.packets"),
-            sampling_rate=count(found.pop("network.flow.sampling_rate", 0), "network.flow.sampling_rate") or None,
-            source_as=count(found.pop("source.as.number", 0), "source.as.number") or None,
-            destination_as=count(found.pop("destination.as.number", 0), "destination.as.number") or None,
-            sampler=short(found.pop("network.flow.sampler_address", ""), "network.flow.sampler_address"),
-            labels=self._point_labels(resource, {}),
-        )
+        pairs = self._pairs(record.get("attributes"))
+        found = {_FLOW_SPELLINGS.get(key, key): _plain(value) for key, value in pairs}
+        for address in ("source.address", "destination.address"):
+            if found.get(address) == _NO_ADDRESS:
+                raise Refused(f"{address} is {_NO_ADDRESS!r}: what was counted is not IP")
+        if found.get("flow.sampler_address") == _NO_ADDRESS:
+            del found["flow.sampler_address"]
+        start, end, received = [
+            integer(found.get(key, 0), key) for key in ("flow.start", "flow.end", "flow.time_received")
+        ]
+        # The record's own time is the flow's start, in the receiver's first version the receipt: it is the last resort.
+        end = end or received or integer(record.get("observedTimeUnixNano", 0), "observedTimeUnixNano")
+        end = end or _record_time(record)
+        return flows.flow(found, _FLOW, start or end, end, self._point_labels(resource, {}))
 
 
 class _Resource(NamedTuple):

@@ -504,6 +504,101 @@ def test_flows_of_the_netflow_receiver() -> None:
     ]
 
 
+RELEASED: dict[str, Any] = {  # the attributes that the receiver's parser.go sets, and some of those of later releases
+    "source.address": {"stringValue": "132.189.238.100"},
+    "source.port": {"intValue": "1255"},
+    "destination.address": {"stringValue": "241.171.33.110"},
+    "destination.port": {"intValue": "64744"},
+    "network.transport": {"stringValue": "tcp"},
+    "network.type": {"stringValue": "ipv4"},
+    "flow.io.bytes": {"intValue": "853"},
+    "flow.io.packets": {"intValue": "83"},
+    "flow.type": {"stringValue": "netflow_v5"},
+    "flow.sequence_num": {"intValue": "191"},
+    "flow.time_received": {"intValue": "1736309689918929427"},
+    "flow.start": {"intValue": "1736309689830846400"},
+    "flow.end": {"intValue": "1736309689871846400"},
+    "flow.sampling_rate": {"intValue": "100"},
+    "flow.sampler_address": {"stringValue": "172.28.176.1"},
+    "flow.tcp_flags": {"intValue": "16"},
+    "flow.src_as": {"intValue": "64500"},
+    "flow.dst_as": {"intValue": "0"},
+    "flow.in_if": {"intValue": "3"},
+}
+
+
+def netflow(**changed: Any) -> bytes:
+    """A flow as released versions send it; a double underscore stands for a dot, None for an attribute left out."""
+    found = {**RELEASED, **{key.replace("__", "."): value for key, value in changed.items()}}
+    record = {
+        "timeUnixNano": "1736309689830846400",
+        "observedTimeUnixNano": "1736309689918929427",
+        "body": {},
+        "attributes": attributes(**{key: value for key, value in found.items() if value is not None}),
+    }
+    return as_json({"resourceLogs": [{"resource": {}, "scopeLogs": [{"logRecords": [record]}]}]})
+
+
+def test_flows_of_the_released_netflow_receiver() -> None:
+    assert rows("otlp_json", netflow(), "flows") == [
+        FlowRecord(
+            start_ns=1_736_309_689_830_846_400,
+            end_ns=1_736_309_689_871_846_400,
+            source_address="132.189.238.100",
+            source_port=1255,
+            destination_address="241.171.33.110",
+            destination_port=64744,
+            transport="tcp",
+            bytes=853,
+            packets=83,
+            sampling_rate=100,
+            source_as=64500,
+            destination_as=None,
+            sampler="172.28.176.1",
+            labels=labels(),
+        )
+    ]
+
+
+@pytest.mark.parametrize("received", [RELEASED["flow.time_received"], None, {"intValue": "0"}])
+def test_a_flow_without_an_end_ends_when_it_was_received(received: Any) -> None:
+    (flow,) = rows("otlp_json", netflow(flow__end={"intValue": "0"}, flow__time_received=received), "flows")
+    # The record's own time is that of the flow's start; it is observed when it is received.
+    assert (flow.start_ns, flow.end_ns) == (1_736_309_689_830_846_400, 1_736_309_689_918_929_427)
+
+
+def test_a_flow_without_a_start_starts_when_it_ends() -> None:
+    (flow,) = rows("otlp_json", netflow(flow__start={"intValue": "0"}), "flows")
+    assert (flow.start_ns, flow.end_ns) == (1_736_309_689_871_846_400, 1_736_309_689_871_846_400)
+
+
+def test_a_flow_may_have_its_record_s_time_alone() -> None:
+    times = ("flow.start", "flow.end", "flow.time_received")
+    sent = attributes(**{key: value for key, value in RELEASED.items() if key not in times})
+    (flow,) = rows("otlp_json", log(timeUnixNano=str(TIME), attributes=sent), "flows")
+    assert (flow.start_ns, flow.end_ns) == (TIME, TIME)
+
+
+@pytest.mark.parametrize("address", ["source", "destination"])
+def test_what_is_not_ip_is_no_flow(address: str) -> None:
+    decoded = decode("otlp_json", netflow(**{f"{address}__address": {"stringValue": "invalid IP"}}), "flows")
+    assert decoded.rows == []
+    assert decoded.refused == [f"log record 0: {address}.address is 'invalid IP': what was counted is not IP"]
+
+
+def test_a_sampler_without_an_address_is_unknown() -> None:
+    (flow,) = rows("otlp_json", netflow(flow__sampler_address={"stringValue": "invalid IP"}), "flows")
+    assert flow.sampler == ""
+
+
+def test_a_flow_does_not_end_before_it_starts() -> None:
+    decoded = decode("otlp_json", netflow(flow__end={"intValue": "1736309689830846399"}), "flows")
+    assert decoded.rows == []
+    assert decoded.refused == [
+        "log record 0: the flow ends at 1736309689830846399 ns, before it starts at 1736309689830846400 ns"
+    ]
+
+
 BASE: dict[str, Any] = {
     "resourceMetrics": [
         {
