@@ -276,17 +276,22 @@ class Reader:
             try:
                 time_ns = _time(point)
                 total = count(point.get("count", 0), "count")
+                bounds = buckets(point)
+                held = sum([within for _, within in bounds])
+                if held > total:
+                    raise Refused(f"its buckets hold {held} values, but count is {total}")
                 found = [MetricPoint(count_name, "1", kind, self._point_labels(resource, point), time_ns, float(total))]
                 if point.get("sum") is not None:
-                    value = number(point["sum"], "sum")
-                    found.append(MetricPoint(sum_name, unit, kind, found[0].labels, time_ns, value))
+                    try:
+                        value = number(point["sum"], "sum")
+                        found.append(MetricPoint(sum_name, unit, kind, found[0].labels, time_ns, value))
+                    except Refused as error:  # which says nothing of the counts
+                        collected.refuse(f"metric {shown(metric_name)} point {index}", error)
                 running = 0
-                for bound, within in buckets(point):
+                for bound, within in bounds:
                     running += within
                     labels = self._point_labels(resource, point, "le", _bound_text(bound))
                     found.append(MetricPoint(bucket_name, "1", kind, labels, time_ns, float(running)))
-                if running > total:
-                    raise Refused(f"its buckets hold {running} values, but count is {total}")
                 labels = self._point_labels(resource, point, "le", "+Inf")
                 found.append(MetricPoint(bucket_name, "1", kind, labels, time_ns, float(total)))
                 collected.rows.extend(found)
@@ -308,15 +313,21 @@ class Reader:
                 time_ns = _time(point)
                 total = float(count(point.get("count", 0), "count"))
                 labels = self._point_labels(resource, point)
-                found = [
-                    MetricPoint(metric_name + "_count", "1", kind, labels, time_ns, total),
-                    MetricPoint(metric_name + "_sum", unit, kind, labels, time_ns, number(point.get("sum", 0), "sum")),
-                ]
-                for part in _list(point, "quantileValues"):
-                    quantile = _bound_text(number(part.get("quantile", 0), "quantile"))
-                    value = number(part.get("value", 0), "the quantile's value")
-                    labels = self._point_labels(resource, point, "quantile", quantile)
-                    found.append(MetricPoint(metric_name, unit, "gauge", labels, time_ns, value))
+                found = [MetricPoint(metric_name + "_count", "1", kind, labels, time_ns, total)]
+                parts = _list(point, "quantileValues")
+                try:
+                    value = number(point.get("sum", 0), "sum")
+                    found.append(MetricPoint(metric_name + "_sum", unit, kind, labels, time_ns, value))
+                except Refused as error:
+                    collected.refuse(f"metric {shown(metric_name)} point {index}", error)
+                for part in parts:
+                    try:  # client libraries send NaN for the quantiles of a time without events
+                        quantile = _bound_text(number(part.get("quantile", 0), "quantile"))
+                        value = number(part.get("value", 0), f"quantile {quantile}")
+                        labels = self._point_labels(resource, point, "quantile", quantile)
+                        found.append(MetricPoint(metric_name, unit, "gauge", labels, time_ns, value))
+                    except UNREADABLE as error:
+                        collected.refuse(f"metric {shown(metric_name)} point {index}", error, part)
                 collected.rows.extend(found)
                 collected.check()
             except UNREADABLE as error:

@@ -267,7 +267,6 @@ def test_histograms_without_buckets_have_the_infinite_one() -> None:
         ({"count": 2, "bucketCounts": [1, 1], "explicitBounds": [1, 2]}, "2 bounds and 2 bucket counts"),
         ({"count": 2, "bucketCounts": [1, 2, 3], "explicitBounds": [1, 2]}, "hold 3 values, but count is 2"),
         ({"count": -2}, "count is -2"),
-        ({"count": 1, "sum": "NaN"}, "sum is 'NaN'"),
     ],
 )
 def test_histograms_that_contradict_themselves(point: dict[str, Any], reason: str) -> None:
@@ -276,6 +275,20 @@ def test_histograms_that_contradict_themselves(point: dict[str, Any], reason: st
     decoded = decode("otlp_json", request(metric), "metrics")
     assert [row.name for row in decoded.rows] == ["h_count", "h_bucket"]
     assert reason in decoded.refused[0]
+
+
+@pytest.mark.parametrize("total", ["NaN", "Infinity", math.nan, -math.inf])
+@pytest.mark.parametrize("kind", ["histogram", "exponentialHistogram"])
+def test_a_histogram_s_sum_that_is_not_finite_costs_no_other_row(kind: str, total: Any) -> None:
+    buckets = {"bucketCounts": ["1", "2"], "explicitBounds": [1]} if kind == "histogram" else {"zeroCount": 1}
+    point = {"timeUnixNano": TIME, "count": "3", "sum": total, **buckets}
+    decoded = decode("otlp_json", request({"name": "h", kind: {"dataPoints": [point]}}), "metrics")
+    assert values(decoded.rows) == {
+        ("h_count", "{}"): 3.0,
+        ("h_bucket", '{"le":"1"}' if kind == "histogram" else '{"le":"0"}'): 1.0,
+        ("h_bucket", '{"le":"+Inf"}'): 3.0,
+    }
+    assert decoded.refused == [f"metric 'h' point 0: sum is {total!r}; finite numbers only"]
 
 
 def exponential(**point: Any) -> list[tuple[str, float]]:
@@ -353,6 +366,21 @@ def test_summaries() -> None:
         ("s", '{"quantile":"1"}'): 20.0,
         ("s", '{"quantile":"0"}'): 1.0,
     }
+
+
+def test_a_part_of_a_summary_that_is_not_finite_costs_no_other_row() -> None:
+    # As the Collector sends what it scraped from a Go program that answered no request for a while.
+    quantiles: list[Any] = [{"quantile": 0.5, "value": "NaN"}, {"quantile": 0.99, "value": 0.4}, 7]
+    quantiles.append({"quantile": "NaN", "value": 1.0})
+    point = {"timeUnixNano": TIME, "count": "10", "sum": "Infinity", "quantileValues": quantiles}
+    decoded = decode("otlp_json", request({"name": "rpc", "summary": {"dataPoints": [point]}}), "metrics")
+    assert values(decoded.rows) == {("rpc_count", "{}"): 10.0, ("rpc", '{"quantile":"0.99"}'): 0.4}
+    assert decoded.refused == [
+        "metric 'rpc' point 0: sum is 'Infinity'; finite numbers only",
+        "metric 'rpc' point 0: quantile 0.5 is 'NaN'; finite numbers only",
+        "metric 'rpc' point 0: found 7; an object is expected",
+        "metric 'rpc' point 0: quantile is 'NaN'; finite numbers only",
+    ]
 
 
 @pytest.mark.parametrize(
