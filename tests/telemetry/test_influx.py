@@ -152,6 +152,12 @@ def test_netflow_v5_flows_have_times_since_the_exporter_started() -> None:
         ("m f=FALSE", "m_f", {}, 0.0),
         ("# a comment\n\nm f=8\r\n", "m_f", {}, 8.0),
         ("m,pod=ü f=9", "m_f", {"pod": "ü"}, 9.0),
+        (r'm,port=Rack\ 19" f=9', "m_f", {"port": 'Rack 19"'}, 9.0),
+        (r'm,port="uplink" text="a=\"b",f=9', "m_f", {"port": '"uplink"'}, 9.0),
+        (r'"m",port=12\",t\="=" "f"=9 5', '"m"_"f"', {'t="': '"', "port": '12\\"'}, 9.0),
+        ("m,path=C:\u00a0x\u3000y f=9", "m_f", {"path": "C:\u00a0x\u3000y"}, 9.0),
+        ("m\tn,t=a\x1fb f\x0b=9", "m\tn_f\x0b", {"t": "a\x1fb"}, 9.0),
+        ("m,t=a  f=9   5", "m_f", {"t": "a"}, 9.0),
         ("http_requests,code=200 value=10", "http_requests", {"code": "200"}, 10.0),
         ("prometheus,pod=a container_fs_writes_total=11", "container_fs_writes_total", {"pod": "a"}, 11.0),
     ],
@@ -159,6 +165,25 @@ def test_netflow_v5_flows_have_times_since_the_exporter_started() -> None:
 def test_names_and_escapes(line: str, name: str, tags: dict[str, str], value: float) -> None:
     point = one(line)
     assert (point.name, point.labels.mapping, point.value) == (name, tags, value)
+
+
+def test_a_quote_that_opens_no_text_glues_no_lines() -> None:
+    sent = r"""
+interface,agent=sw1,ifAlias=Rack\ 19",ifIndex=3 ifHCInOctets=5u,ifHCOutOctets=6u 1795231028961102154
+procstat,cmdline=bash\ -c\ "sleep,process_name=bash pid=1i,state="a
+b, c=\"d\"",cpu=2 1795231028961102154
+# a comment says "
+cpu"s,host=a usage=1 1795231028961102154
+cpu,host=b "usage=2 1795231028961102154
+"""
+    assert [(point.name, point.labels.mapping, point.value) for point in rows("influx", sent.encode(), "metrics")] == [
+        ("interface_ifHCInOctets", {"agent": "sw1", "ifAlias": 'Rack 19"', "ifIndex": "3"}, 5.0),
+        ("interface_ifHCOutOctets", {"agent": "sw1", "ifAlias": 'Rack 19"', "ifIndex": "3"}, 6.0),
+        ("procstat_pid", {"cmdline": 'bash -c "sleep', "process_name": "bash"}, 1.0),
+        ("procstat_cpu", {"cmdline": 'bash -c "sleep', "process_name": "bash"}, 2.0),
+        ('cpu"s_usage', {"host": "a"}, 1.0),
+        ('cpu_"usage', {"host": "b"}, 2.0),
+    ]
 
 
 @pytest.mark.parametrize(("field", "kind"), [("value", "unknown"), ("gauge", "gauge"), ("counter", "cumulative")])
@@ -195,6 +220,9 @@ def test_a_line_without_a_time_has_the_message_s() -> None:
         (",t=a f=1 5 ", "the measurement is ''; text is expected"),
         ("m,t f=1", "tag 't'; key=value is expected"),
         (r'm\ f="x', "measurement and tags, fields, and a time are expected"),
+        ('m f="x",g,h=1', "field 'g,h=1'; key=value is expected"),
+        ('m f=1" 5', "field 'f=1\"'; key=value is expected"),
+        ("m f=1\t5", "'1\\t5', not a number"),
         ('m f="x" g', "measurement and tags, fields, and a time are expected"),
     ],
 )
@@ -221,21 +249,31 @@ word = st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\n\r\\"
 
 
 @steady
-@given(word, st.dictionaries(word, word, max_size=3), word, st.floats(allow_nan=False, allow_infinity=False))
-def test_what_an_agent_escapes_arrives(measurement: str, tags: dict[str, str], field: str, value: float) -> None:
+@given(
+    word,
+    st.dictionaries(word, word, max_size=3),
+    word,
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.lists(st.tuples(word, st.text(alphabet=st.characters(codec="utf-8"))), max_size=2),
+)
+def test_what_an_agent_escapes_arrives(
+    measurement: str, tags: dict[str, str], field: str, value: float, texts: list[tuple[str, str]]
+) -> None:
     def escaped(text: str) -> str:
         return text.replace(",", "\\,").replace("=", "\\=").replace(" ", "\\ ")
 
+    def quoted(text: str) -> str:
+        return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
     if measurement.startswith("#") or measurement == "prometheus" or field in ("value", "gauge", "counter"):
         return
-    if '"' in measurement + field + "".join(tags) + "".join(tags.values()):
-        return  # a quote outside a text is not of the protocol
     series = ",".join([escaped(measurement), *(f"{escaped(key)}={escaped(text)}" for key, text in tags.items())])
-    line = f"{series} {escaped(field)}={value!r} 5"
-    if line.strip() != line or any(character.isspace() and character != " " for character in line):
-        return
-    point = one(line)
-    assert (point.name, point.labels.mapping, point.value) == (f"{measurement}_{field}", tags, value)
+    fields = [*(f"{escaped(key)}={quoted(text)}" for key, text in texts), f"{escaped(field)}={value!r}"]
+    line = f"{series} {','.join(fields)} 5"
+    found = rows("influx", f"{line}\n{line}".encode(), "metrics")
+    assert [(point.name, point.labels.mapping, point.value) for point in found] == [
+        (f"{measurement}_{field}", tags, value)
+    ] * 2
 
 
 @steady
@@ -254,5 +292,8 @@ def test_lines_over_the_limits() -> None:
     assert len(long.rows) == 1
     assert "at most 1048576 a line are read" in long.refused[0]
     assert "a text in quotes has no end" in dead("influx", b'm f="' + b"\n" * limits.LINE_CHARS, "metrics")
+    quoted = decode("influx", b'ok f=1 5\nm f="' + b"1" * limits.LINE_CHARS + b'"', "metrics")
+    assert len(quoted.rows) == 1
+    assert "at most 1048576 a line are read" in quoted.refused[0]
 
     assert "at most 200000 a message are read" in dead("influx", b"m f=1 5\n" * (limits.ROWS + 1), "metrics")

@@ -23,11 +23,19 @@ KINDS = ("metrics", "flows")
 OPTIONS = {"precision": "unit of the times: ns (unless told otherwise), us, ms or s"}
 _FORMAT = "influx"
 _PER_SECOND = {"ns": 1_000_000_000, "us": 1_000_000, "ms": 1_000, "s": 1}
-_LINE = re.compile(r'((?:[^ \\]|\\.|\\$)+) +((?:[^ "\\]|\\.|"(?:[^"\\]|\\.)*")+)(?: +(-?\d+))? *', re.DOTALL)
-_FIELD = re.compile(r'((?:[^=\\]|\\.)+)=("(?:[^"\\]|\\.)*"|[^,"]+)(?:,|$)', re.DOTALL)
+# A line is measurement and tags, fields, and a time. Only a field's value may be a text in quotes: elsewhere, as in the
+# description of a port that SNMP gives as a tag, a quote is a character like others.
+_SERIES = r"(?:[^ \\]++|\\.)++"
+_TEXT = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+_FIELDS = rf'(?:[^ =\\]++|\\.|=(?!")|={_TEXT})'
+_LINE = re.compile(rf"({_SERIES}) ++({_FIELDS}++)(?: ++(-?\d+))? *", re.DOTALL)
+_FIELD = re.compile(rf'((?:[^,=\\]|\\.)++)=({_TEXT}|[^,"]+)(?:,|$)', re.DOTALL)
+# What ends within a text: a line, and one that begins within a text.
+_OPEN = rf'{_FIELDS}*+="[^"\\]*+(?:\\.[^"\\]*+)*+\\?'
+_OPENS = re.compile(rf" *+(?!#){_SERIES} ++{_OPEN}", re.DOTALL)
+_STAYS_OPEN = re.compile(rf'[^"\\]*+(?:\\.[^"\\]*+)*+(?:\\?|"{_OPEN})', re.DOTALL)
 _COMMA = re.compile(r"((?:[^,\\]|\\.|\\$)*)(?:,|$)", re.DOTALL)
 _EQUALS = re.compile(r"((?:[^=\\]|\\.)+)=((?:[^\\]|\\.|\\$)*)", re.DOTALL)
-_ANY_ESCAPED = re.compile(r"\\.", re.DOTALL)
 _ESCAPED = re.compile(r"\\([,= ])")
 _ESCAPED_IN_TEXT = re.compile(r'\\(["\\])')
 _TRUE = ("t", "T", "true", "True", "TRUE")
@@ -97,11 +105,12 @@ def _lines(source: str) -> list[str]:
     size = 0
     for line in source.split("\n"):
         if parts or '"' in line:
+            is_open = (_STAYS_OPEN if parts else _OPENS).fullmatch(line)
             parts.append(line)
             size += len(line) + 1
-            if size > limits.LINE_CHARS:
-                raise DecodeError(f"{_FORMAT}: a text in quotes has no end after {size} characters")
-            if _quotes(line) % 2 == (len(parts) == 1):
+            if is_open:
+                if size > limits.LINE_CHARS:
+                    raise DecodeError(f"{_FORMAT}: a text in quotes has no end after {size} characters")
                 continue
             line = "\n".join(parts)
             parts, size = [], 0
@@ -114,16 +123,14 @@ def _lines(source: str) -> list[str]:
     return found
 
 
-def _quotes(line: str) -> int:
-    return line.count('"') if "\\" not in line else _ANY_ESCAPED.sub("", line).count('"')
-
-
 def _parts(line: str) -> tuple[str, list[tuple[str, str]], str]:
     """Measurement and tags, fields, time; the last is empty where there is none."""
     if len(line) > limits.LINE_CHARS:
         raise Refused(f"it has {len(line)} characters; at most {limits.LINE_CHARS} a line are read")
     if "\\" not in line and '"' not in line:
-        parts = line.split()
+        parts = line.split(" ")
+        if "" in parts:  # several blanks
+            parts = [part for part in parts if part]
         if not 2 <= len(parts) <= 3:
             raise Malformed(f"it has {len(parts)} parts; measurement and tags, fields, and a time are expected")
         pairs = [tuple(field.split("=")) for field in parts[1].split(",")]
