@@ -5,16 +5,32 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from afoot.telemetry import flows
 from afoot.telemetry.rows import FlowRecord, Labels, MetricKind
-from afoot.telemetry.transports import transport
-from afoot.telemetry.values import Malformed, checked_ns, count, epoch_ns, name, short
+from afoot.telemetry.values import Malformed, Refused, count, name
 
 # What the prometheus input (metric_version 1) names the one field of a metric by its type.
 _BARE_FIELDS: Mapping[str, MetricKind] = {"value": "unknown", "gauge": "gauge", "counter": "cumulative"}
 _PROMETHEUS = "prometheus"  # the measurement of its metric_version 2, where fields are named as the metrics are
-_BYTES = ("in_bytes", "in_total_bytes")
-_PACKETS = ("in_packets", "in_total_packets")
-_SAMPLING = ("sampling_interval", "flow_sampling_interval")
+# What exporters of NetFlow and IPFIX counted on the way in, or else on the way out.
+_BYTES = ("in_bytes", "in_total_bytes", "out_bytes")
+_PACKETS = ("in_packets", "in_total_packets", "out_packets")
+_SAMPLING = ("sampling_interval", "flow_sampler_interval")
+_SAMPLED_BYTES = ("l2_bytes", "eth_total_len", "ipv4_total_len", "ipv6_total_len")  # of the frame, or its packet
+_V5_INTERVAL = 0x3FFF  # the bits of the interval: the two above them are the mode, and Telegraf sends all sixteen
+_FLOW = flows.Names(
+    source_address="src",
+    source_port="src_port",
+    destination_address="dst",
+    destination_port="dst_port",
+    transport="protocol",
+    bytes="bytes",
+    packets="packets",
+    sampling_rate="rate",
+    source_as="bgp_src_as",
+    destination_as="bgp_dst_as",
+    sampler="source",
+)
 _MS = 1_000_000
 FLOW_OPTIONS = "netflow_options"  # the measurement of what exporters say of themselves, beside their flows
 
@@ -29,37 +45,40 @@ def series(measurement: str, field: str) -> tuple[str, MetricKind]:
     return name(f"{measurement}_{field}"), "unknown"
 
 
-def flow(tags: Mapping[str, Any], fields: Mapping[str, Any], time_ns: int) -> FlowRecord:
-    """A point of the netflow input as a flow; times counted from the exporter's start are told by its uptime."""
-    start = end = time_ns
-    if "flow_end_ms" in fields:
-        end = epoch_ns(count(fields["flow_end_ms"], "flow_end_ms"), 1_000, "flow_end_ms")
-        start = epoch_ns(count(fields.get("flow_start_ms", end // _MS), "flow_start_ms"), 1_000, "flow_start_ms")
-    elif "sys_uptime" in fields and "last_switched" in fields:
-        booted = time_ns - count(fields["sys_uptime"], "sys_uptime") * _MS
-        end = checked_ns(booted + count(fields["last_switched"], "last_switched") * _MS, "last_switched")
-        first = fields.get("first_switched", fields["last_switched"])
-        start = checked_ns(booted + count(first, "first_switched") * _MS, "first_switched")
-    return FlowRecord(
-        start_ns=start,
-        end_ns=end,
-        source_address=name(fields.get("src"), "src"),
-        source_port=count(fields.get("src_port", 0), "src_port"),
-        destination_address=name(fields.get("dst"), "dst"),
-        destination_port=count(fields.get("dst_port", 0), "dst_port"),
-        transport=transport(fields.get("protocol", "")),
-        bytes=_first(fields, _BYTES),
-        packets=_first(fields, _PACKETS),
-        sampling_rate=count(next((fields[key] for key in _SAMPLING if key in fields), 0), "sampling_interval") or None,
-        source_as=count(fields.get("bgp_src_as", 0), "bgp_src_as") or None,
-        destination_as=count(fields.get("bgp_dst_as", 0), "bgp_dst_as") or None,
-        sampler=short(tags.get("source", ""), "source"),
-        labels=Labels.of({}),
-    )
+def flow(tags: Mapping[str, Any], fields: Mapping[str, Any], time_ns: int) -> FlowRecord | None:
+    """A point of the netflow input as a flow; None for an sFlow agent's counters of interfaces and of discards."""
+    record = {**tags, **fields}  # by a processor, which Telegraf's page recommends, fields may have become tags
+    record["rate"] = next((rate for key in _SAMPLING if (rate := count(record.get(key, 0), key))), 0)
+    if record.get("version") == "sFlowV5":
+        if "sampling_interval" not in record:
+            return None
+        if "src" not in record:
+            raise Refused("src is missing: the sampled frame is not IP")
+        # One frame; in_total_packets is the pool it was taken from, a running total. The autonomous system of the
+        # destination is not told: bgp_dst_as is the number of paths to it.
+        record.update(bytes=_first(record, _SAMPLED_BYTES), packets=1, bgp_dst_as=0)
+    else:
+        record.update(bytes=_first(record, _BYTES), packets=_first(record, _PACKETS))
+    if record.get("version") == "NetFlowV5":
+        record["rate"] &= _V5_INTERVAL
+    end = _moment(record, "flow_end", "last_switched", time_ns) or time_ns
+    start = _moment(record, "flow_start", "first_switched", time_ns) or end
+    return flows.flow(record, _FLOW, start, end, Labels.of({}))
 
 
-def _first(fields: Mapping[str, Any], keys: tuple[str, ...]) -> int:
+def _moment(record: Mapping[str, Any], epoch: str, since_start: str, time_ns: int) -> int:
+    """A time in ms or s since 1970, or in ms since the exporter's start, which its uptime tells; 0: it is not told."""
+    if ms := count(record.get(f"{epoch}_ms", 0), f"{epoch}_ms"):
+        return ms * _MS
+    if seconds := count(record.get(epoch, 0), epoch):
+        return seconds * 1_000 * _MS
+    if "sys_uptime" in record and since_start in record:
+        return time_ns - (count(record["sys_uptime"], "sys_uptime") - count(record[since_start], since_start)) * _MS
+    return 0
+
+
+def _first(record: Mapping[str, Any], keys: tuple[str, ...]) -> int:
     for key in keys:
-        if key in fields:
-            return count(fields[key], key)
+        if key in record:
+            return count(record[key], key)
     raise Malformed(f"none of {', '.join(keys)} is there")

@@ -138,6 +138,147 @@ def test_netflow_v5_flows_have_times_since_the_exporter_started() -> None:
     )
 
 
+# Of Telegraf's own test of its sFlow decoder: an interface's counters, and three sampled frames.
+SFLOW = b"""
+netflow,source=127.0.0.1,version=sFlowV5 agent_ip="192.168.227.2",in_bytes=21286022420858u,in_snmp=101u,\
+in_unicast_packets_total=1153749508u,interface=101u,ip_version="IPv4",out_bytes=8929238553590u,seq_number=300415u,\
+speed=1000000000u,status="up",sys_uptime=2042523538u 1778580951857895855
+netflow,source=127.0.0.1,version=sFlowV5 agent_ip="192.168.227.2",agent_subid=0u,datalink_frame_type="IPv4",\
+direction="ingress",dst="192.168.101.2",dst_port=2055u,fragment_flags="........",in_snmp=96u,in_total_packets=687103949u,\
+ip_total_len=1248u,ip_version="IPv4",ipv4_total_len=1268u,l2_bytes=1286u,l2_protocol="ETHERNET-ISO8023",out_snmp=95u,\
+protocol="udp",sampling_drops=8731u,sampling_interval=200u,seq_number=2404916u,src="192.168.227.2",src_port=49469u,\
+sys_uptime=2042523538u,ttl=63u 1778580951857895855
+netflow,source=127.0.0.1,version=sFlowV5 agent_ip="192.168.227.2",datalink_frame_type="IPv6",direction="egress",\
+dst="ff02::16",in_snmp=76u,in_total_packets=1062946518u,ip_total_len=56u,ip_version="IPv6",ipv6_total_len=56u,\
+l2_bytes=114u,protocol="hopopt",sampling_drops=30750u,sampling_interval=200u,src="fe80::f3a8:9738:cab4:2286",\
+sys_uptime=2042523538u 1778580951857895855
+netflow,source=127.0.0.1,version=sFlowV5 agent_ip="192.168.227.2",datalink_frame_type="ARP",direction="egress",\
+in_snmp=76u,in_total_packets=1062946519u,ip_version="IPv4",l2_bytes=64u,sampling_drops=30750u,sampling_interval=200u,\
+sys_uptime=2042523538u 1778580951857895855
+""".replace(b"\\\n", b"")
+
+
+def test_sflow_samples_are_a_packet_each() -> None:
+    decoded = decode("influx", SFLOW, "flows")
+    assert decoded.rows == [
+        FlowRecord(
+            start_ns=1_778_580_951_857_895_855,
+            end_ns=1_778_580_951_857_895_855,
+            source_address="192.168.227.2",
+            source_port=49469,
+            destination_address="192.168.101.2",
+            destination_port=2055,
+            transport="udp",
+            bytes=1286,
+            packets=1,
+            sampling_rate=200,
+            source_as=None,
+            destination_as=None,
+            sampler="127.0.0.1",
+            labels=labels(),
+        ),
+        FlowRecord(
+            start_ns=1_778_580_951_857_895_855,
+            end_ns=1_778_580_951_857_895_855,
+            source_address="fe80::f3a8:9738:cab4:2286",
+            source_port=0,
+            destination_address="ff02::16",
+            destination_port=0,
+            transport="hopopt",
+            bytes=114,
+            packets=1,
+            sampling_rate=200,
+            source_as=None,
+            destination_as=None,
+            sampler="127.0.0.1",
+            labels=labels(),
+        ),
+    ]
+    assert decoded.refused == ["line 4: src is missing: the sampled frame is not IP"]
+
+
+def flow(fields: str, version: str = "IPFIX", tags: str = "") -> FlowRecord:
+    addresses = 'src="10.0.0.1",dst="10.0.0.2",' if not tags else ""
+    line = f"netflow,source=127.0.0.1,version={version}{tags} {addresses}{fields} 1701440347872006922"
+    (found,) = rows("influx", line.encode(), "flows")
+    assert isinstance(found, FlowRecord)
+    return found
+
+
+def test_sflow_s_paths_to_a_destination_are_no_autonomous_system() -> None:
+    found = flow(
+        "in_total_packets=9u,sampling_interval=10u,eth_total_len=70u,bgp_src_as=64500u,bgp_dst_as=1u", "sFlowV5"
+    )
+    assert (found.bytes, found.packets, found.source_as, found.destination_as) == (70, 1, 64500, None)
+
+
+@pytest.mark.parametrize(
+    ("times", "start", "end"),
+    [
+        # as Telegraf's tests have them: seconds beside milliseconds, unset, and alone
+        (
+            "flow_end_ms=1684767922502u,flow_start=1684767922u,flow_end=1684767922u,flow_start_ms=1684767922501u",
+            1_684_767_922_501_000_000,
+            1_684_767_922_502_000_000,
+        ),
+        ("flow_start=0u,flow_end=0u", 1_701_440_347_872_006_922, 1_701_440_347_872_006_922),
+        ("flow_start_ms=0u,flow_end_ms=0u", 1_701_440_347_872_006_922, 1_701_440_347_872_006_922),
+        ("flow_start=1701440300u,flow_end=1701440340u", 1_701_440_300_000_000_000, 1_701_440_340_000_000_000),
+        ("flow_start_ms=1701440300001u", 1_701_440_300_001_000_000, 1_701_440_347_872_006_922),
+        ("flow_end=1701440340u", 1_701_440_340_000_000_000, 1_701_440_340_000_000_000),
+        (
+            "sys_uptime=5000u,first_switched=1000u,last_switched=4000u",
+            1_701_440_343_872_006_922,
+            1_701_440_346_872_006_922,
+        ),
+        ("first_switched=1000u,last_switched=4000u", 1_701_440_347_872_006_922, 1_701_440_347_872_006_922),
+    ],
+)
+def test_the_times_of_a_flow(times: str, start: int, end: int) -> None:
+    found = flow(f"in_bytes=256u,in_packets=1u,{times}")
+    assert (found.start_ns, found.end_ns) == (start, end)
+
+
+def test_a_flow_does_not_end_before_it_starts() -> None:
+    times = "flow_start_ms=1701440340000u,flow_end_ms=1701440300000u"
+    line = f'netflow src="10.0.0.1",dst="10.0.0.2",in_bytes=256u,in_packets=1u,{times} 1701440347872006922'
+    decoded = decode("influx", line.encode(), "flows")
+    assert decoded.rows == []
+    assert decoded.refused == [
+        "line 1: the flow ends at 1701440300000000000 ns, before it starts at 1701440340000000000 ns"
+    ]
+
+
+def test_a_flow_that_was_counted_on_its_way_out() -> None:
+    found = flow("out_bytes=256u,out_packets=2u", "NetFlowV9")
+    assert (found.bytes, found.packets) == (256, 2)
+    found = flow("out_bytes=256u,out_packets=2u,in_bytes=300u,in_packets=3u", "NetFlowV9")
+    assert (found.bytes, found.packets) == (300, 3)
+
+
+@pytest.mark.parametrize(
+    ("version", "sent", "rate"),
+    [
+        ("NetFlowV5", "sampling_interval=0u", None),
+        ("NetFlowV5", "sampling_interval=16484u", 100),  # 0x4064: mode 1, one in 100
+        ("NetFlowV9", "sampling_interval=16484u", 16484),
+        ("NetFlowV9", "sampling_interval=0u,flow_sampler_interval=100u", 100),
+        ("IPFIX", "flow_sampler_interval=100u", 100),
+        ("IPFIX", "seq_number=1u", None),
+    ],
+)
+def test_the_sampling_of_flows(version: str, sent: str, rate: int | None) -> None:
+    assert flow(f"in_bytes=256u,in_packets=2u,{sent}", version).sampling_rate == rate
+
+
+def test_what_a_processor_made_tags_of_a_flow_s_fields() -> None:
+    # The converter that the page of Telegraf's input recommends for outputs that need series to differ.
+    found = flow(
+        "in_bytes=256u,in_packets=2u", tags=",protocol=tcp,src=10.0.0.1,src_port=443,dst=10.0.0.2,dst_port=50202"
+    )
+    assert found[2:9] == ("10.0.0.1", 443, "10.0.0.2", 50202, "tcp", 256, 2)
+
+
 @pytest.mark.parametrize(
     ("line", "name", "tags", "value"),
     [

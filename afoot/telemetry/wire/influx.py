@@ -70,7 +70,9 @@ class _Reader:
                     if _measurement(series) == telegraf.FLOW_OPTIONS:
                         continue
                     values = {key: _typed(value) for key, value in fields}
-                    collected.rows.append(telegraf.flow(self._labels(series).mapping, values, time_ns))
+                    flow = telegraf.flow(self._labels(series).mapping, values, time_ns)
+                    if flow is not None:
+                        collected.rows.append(flow)
                 else:
                     self._points(series, fields, time_ns, index, collected)
                 collected.check()
