@@ -86,7 +86,10 @@ def epoch_ns(value: object, per_second: int, what: str = "time") -> int:
     elif type(value) is float:
         if not math.isfinite(value) or abs(value) > 1e20:
             raise Refused(f"{what} is {value}; an epoch time is expected")
-        result = round(value * (1_000_000 // per_second)) * 1_000 if per_second <= 1_000_000 else int(value)
+        if per_second <= 1_000_000:
+            result = round(value * (1_000_000 // per_second)) * 1_000
+        else:
+            result = int(value) * (1_000_000_000 // per_second)
     elif type(value) is str and (match := _DECIMAL.fullmatch(value)):
         whole, fraction = match.groups()
         result = int(whole) * (1_000_000_000 // per_second)

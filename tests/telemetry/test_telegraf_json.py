@@ -26,24 +26,52 @@ def test_a_batch() -> None:
     assert rows("telegraf_json", sample("telegraf/json_batch.json")) == OF_THE_README * 2
 
 
+# By json_test.go of Telegraf's serializer: 1525478795.123456789 s in a unit is the power of ten in it.
 @pytest.mark.parametrize(
-    ("units", "sent"),
+    ("units", "sent", "time_ns"),
     [
-        ("1s", 1_458_229_140),
-        ("1ms", 1_458_229_140_000),
-        ("1us", 1_458_229_140_000_000),
-        ("1ns", 1_458_229_140_000_000_001),
+        ("1s", 1_525_478_795, 1_525_478_795_000_000_000),
+        ("1ms", 1_525_478_795_123, 1_525_478_795_123_000_000),
+        ("1us", 1_525_478_795_123_456, 1_525_478_795_123_456_000),
+        ("1µs", 1_525_478_795_123_456, 1_525_478_795_123_456_000),
+        ("1ns", 1_525_478_795_123_456_789, 1_525_478_795_123_456_789),
+        ("10ms", 152_547_879_512, 1_525_478_795_120_000_000),
+        ("15ms", 152_547_879_512, 1_525_478_795_120_000_000),
+        ("65ms", 152_547_879_512, 1_525_478_795_120_000_000),
+        ("0.5s", 15_254_787_951, 1_525_478_795_100_000_000),
+        ("10ns", 152_547_879_512_345_678, 1_525_478_795_123_456_780),
+        ("10ns", 152_547_879_512_345_678.0, 1_525_478_795_123_456_640),  # what a double holds of it
+        ("1m30s", 152_547_879, 1_525_478_790_000_000_000),
+        ("1h", 1_525_478, 1_525_478_000_000_000_000),
     ],
 )
-def test_units(units: str, sent: int) -> None:
+def test_units(units: str, sent: int, time_ns: int) -> None:
     (point,) = rows("telegraf_json", as_json({**METRIC, "timestamp": sent}), timestamp_units=units)
-    assert point.time_ns == 1_458_229_140_000_000_000 + (1 if units == "1ns" else 0)
-    with pytest.raises(UsageError, match="timestamp_units is '1h'; allowed are 1s, 1ms, 1us, 1ns"):
-        formats.decoder("telegraf_json", "metrics", {"timestamp_units": "1h"})
+    assert point.time_ns == time_ns
+
+
+@pytest.mark.parametrize("units", ["", "0s", "10", "ms", "1 s", "1s,", "-1s", "1M", "1.s", "1.5.2s"])
+def test_units_that_are_no_duration(units: str) -> None:
+    with pytest.raises(UsageError, match="a duration such as 1s, 10ms, 1us or 1ns is expected"):
+        formats.decoder("telegraf_json", "metrics", {"timestamp_units": units})
+
+
+@pytest.mark.parametrize(
+    ("sent", "time_ns"),
+    [
+        ("2018-05-05T00:06:35Z", 1_525_478_795_000_000_000),  # of the same test, by 2006-01-02T15:04:05Z07:00
+        ("2018-05-05T00:06:35.123456789Z", 1_525_478_795_123_456_789),
+        ("2018-05-05 00:06:35", 1_525_478_795_000_000_000),  # Telegraf formats in UTC
+    ],
+)
+def test_times_that_are_texts(sent: str, time_ns: int) -> None:
+    (point,) = rows("telegraf_json", as_json({**METRIC, "timestamp": sent}))
+    assert point.time_ns == time_ns
 
 
 def test_fields_of_other_kinds() -> None:
     metric = {**METRIC, "fields": {"up": True, "down": False, "state": "ok", "big": 2**62, "counter": 3}}
+    metric["fields"].update(nested={"address": "AB1A", "hops": 10}, list=[1, 2])  # by json_nested_fields_include
     found = rows("telegraf_json", as_json(metric))
     assert {(point.name, point.kind): point.value for point in found} == {
         ("m_up", "unknown"): 1.0,
@@ -57,6 +85,8 @@ def test_fields_of_other_kinds() -> None:
     ("change", "reason"),
     [
         ({"timestamp": 0}, "metric 1: time"),
+        ({"timestamp": "05 May 18 00:06 UTC"}, "metric 1: timestamp is '05 May 18 00:06 UTC'; a time like 2026-01-31T"),
+        ({"timestamp": "20180505000635"}, "metric 1: timestamp is '20180505000635'; a time like 2026-01-31T"),
         ({"timestamp": None}, "metric 1: timestamp is nothing; an epoch time is expected"),
         ({"tags": 5}, "metric 1: tags are 5; an object is expected"),
         ({"fields": 5}, "metric 1: a field is of the wrong kind"),
@@ -70,6 +100,12 @@ def test_a_metric_that_cannot_be_read_costs_no_other(change: dict[str, Any], rea
     assert len(decoded.rows) == 2
     assert len(decoded.refused) == 1
     assert decoded.refused[0].startswith(reason)
+
+
+@pytest.mark.parametrize("sent", [None, 1.5, True, {}])
+def test_a_time_in_units_of_hours_is_an_integer(sent: Any) -> None:
+    reason = dead("telegraf_json", as_json({**METRIC, "timestamp": sent}), timestamp_units="1h")
+    assert reason.endswith(", not an integer")
 
 
 def test_a_missing_field_is_named() -> None:
