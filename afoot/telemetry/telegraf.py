@@ -11,7 +11,9 @@ from afoot.telemetry.values import Malformed, Refused, count, name
 
 # What the prometheus input (metric_version 1) names the one field of a metric by its type.
 _BARE_FIELDS: Mapping[str, MetricKind] = {"value": "unknown", "gauge": "gauge", "counter": "cumulative"}
-_PROMETHEUS = "prometheus"  # the measurement of its metric_version 2, where fields are named as the metrics are
+# The measurements of metric_version 2, whose fields are named as the metrics are: of what the prometheus input scraped,
+# of the same in OpenMetrics, and of what came by remote write.
+_PROMETHEUS = ("prometheus", "openmetric", "prometheus_remote_write")
 # What exporters of NetFlow and IPFIX counted on the way in, or else on the way out.
 _BYTES = ("in_bytes", "in_total_bytes", "out_bytes")
 _PACKETS = ("in_packets", "in_total_packets", "out_packets")
@@ -37,7 +39,7 @@ FLOW_OPTIONS = "netflow_options"  # the measurement of what exporters say of the
 
 def series(measurement: str, field: str) -> tuple[str, MetricKind]:
     """A field's metric name and kind: measurement_field, but for what was scraped the name that was scraped."""
-    if measurement == _PROMETHEUS:
+    if measurement in _PROMETHEUS:
         return name(field), "unknown"
     bare = _BARE_FIELDS.get(field)
     if bare is not None:

@@ -301,6 +301,19 @@ def test_what_a_processor_made_tags_of_a_flow_s_fields() -> None:
         ("m,t=a  f=9   5", "m_f", {"t": "a"}, 9.0),
         ("http_requests,code=200 value=10", "http_requests", {"code": "200"}, 10.0),
         ("prometheus,pod=a container_fs_writes_total=11", "container_fs_writes_total", {"pod": "a"}, 11.0),
+        # of the pages of Telegraf's parsers; OpenMetrics has counters without their _total, which no line tells
+        (
+            "prometheus_remote_write,job=prometheus,quantile=0.99 go_gc_duration_seconds=4.63",
+            "go_gc_duration_seconds",
+            {"job": "prometheus", "quantile": "0.99"},
+            4.63,
+        ),
+        (
+            "openmetric,unit=seconds process_cpu_seconds=4200722.46",
+            "process_cpu_seconds",
+            {"unit": "seconds"},
+            4200722.46,
+        ),
     ],
 )
 def test_names_and_escapes(line: str, name: str, tags: dict[str, str], value: float) -> None:

@@ -69,6 +69,12 @@ def test_times_that_are_texts(sent: str, time_ns: int) -> None:
     assert point.time_ns == time_ns
 
 
+@pytest.mark.parametrize("measurement", ["prometheus", "prometheus_remote_write", "openmetric"])
+def test_what_comes_from_prometheus_keeps_its_name(measurement: str) -> None:
+    (point,) = rows("telegraf_json", as_json({**METRIC, "name": measurement, "fields": {"go_goroutines": 69}}))
+    assert (point.name, point.kind, point.value) == ("go_goroutines", "unknown", 69.0)
+
+
 def test_fields_of_other_kinds() -> None:
     metric = {**METRIC, "fields": {"up": True, "down": False, "state": "ok", "big": 2**62, "counter": 3}}
     metric["fields"].update(nested={"address": "AB1A", "hops": 10}, list=[1, 2])  # by json_nested_fields_include
