@@ -33,6 +33,8 @@ _TEMPORALITY = {
     "AGGREGATION_TEMPORALITY_DELTA": "delta",
     "AGGREGATION_TEMPORALITY_CUMULATIVE": "cumulative",
 }
+# What senders of before June 2022 call them; where a resource has both, they hold the same, and these are ignored.
+_BEFORE_SCOPES = {"scopeMetrics": "instrumentationLibraryMetrics", "scopeLogs": "instrumentationLibraryLogs"}
 _SEVERITIES = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")  # four numbers each, from 1
 _SEVERITY_ENUM = "SEVERITY_NUMBER_"
 # What the Collector's netflow receiver calls a flow's fields, and other spellings: of its first version, and ECS's of
@@ -113,7 +115,7 @@ class Reader:
         for resource, groups in self._resources(document, "resourceLogs", "scopeLogs"):
             around = self._around(resource, collected)
             for group in groups if around is not None else ():
-                records = _list(group, "logRecords")
+                records = _log_records(group)
                 collected.check(len(records))
                 for index, record in enumerate(records):
                     try:
@@ -174,7 +176,10 @@ class Reader:
             found = f"keys {shown_keys(document)}" if isinstance(document, dict) else shown(document)
             raise DecodeError(f"{self._format}: found {found}; an object with {outer!r} is expected")
         try:
-            return [(self._resource(_get(item, "resource")), _list(item, inner)) for item in _list(document, outer)]
+            return [
+                (self._resource(_get(item, "resource")), _list(item, inner) or _list(item, _BEFORE_SCOPES[inner]))
+                for item in _list(document, outer)
+            ]
         except (Refused, TypeError) as error:  # TypeError: attributes nested too deeply for a key
             raise DecodeError(f"{self._format}: {outer}: {error}") from None
 
@@ -366,7 +371,7 @@ class Reader:
         collected = Collected(self._format)
         for resource, groups in self._resources(document, "resourceLogs", "scopeLogs"):
             for group in groups:
-                records = _list(group, "logRecords")
+                records = _log_records(group)
                 collected.check(len(records))
                 for index, record in enumerate(records):
                     try:
@@ -441,6 +446,10 @@ def _list(value: Any, key: str) -> list[Any]:
     return found
 
 
+def _log_records(group: Any) -> list[Any]:
+    return _list(group, "logRecords") or _list(group, "logs")  # the latter before 2022
+
+
 def _kind(data_kind: str, data: Json) -> MetricKind:
     if data_kind == "gauge":
         return "gauge"
@@ -504,10 +513,13 @@ def _plain(value: Any, depth: int = 0) -> Any:
             return [_plain(item, depth + 1) for item in _list(content, "values")]
         if kind == "kvlistValue":
             return {
-                name(_get(pair, "key"), "a key"): _plain(pair.get("value"), depth + 1)
-                for pair in _list(content, "values")
+                _map_key(_get(pair, "key")): _plain(pair.get("value"), depth + 1) for pair in _list(content, "values")
             }
     raise Malformed(f"a value has keys {shown_keys(value)}; an AnyValue such as stringValue is expected")
+
+
+def _map_key(key: Any) -> str:
+    return "" if key is None or key == "" else name(key, "a key")  # of a body it may be empty, an attribute's may not
 
 
 def _bounds_and_counts(point: Json) -> list[tuple[float, int]]:
@@ -545,6 +557,17 @@ def _exponential_bounds_and_counts(point: Json) -> list[tuple[float, int]]:
     for index, within in positive:
         bound = _power(index + 1, scale)
         if bound is not None:
+            found.append((bound, within))
+    return _distinct(found)
+
+
+def _distinct(buckets: list[tuple[float, int]]) -> list[tuple[float, int]]:
+    """Buckets of which neighbours whose bounds are one double, as all below the smallest are 0, are one bucket."""
+    found: list[tuple[float, int]] = []
+    for bound, within in buckets:
+        if found and found[-1][0] == bound:
+            found[-1] = (bound, found[-1][1] + within)
+        else:
             found.append((bound, within))
     return found
 

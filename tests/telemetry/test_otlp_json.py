@@ -82,6 +82,25 @@ def test_snake_case_keys() -> None:
     ]
 
 
+@pytest.mark.parametrize("inner", ["instrumentationLibraryMetrics", "instrumentation_library_metrics"])
+def test_metrics_of_before_2022(inner: str) -> None:
+    metric = {"name": "m", "gauge": {"dataPoints": [{"time_unix_nano": str(TIME), "asInt": "1"}]}}
+    old = [{"instrumentationLibrary": {"name": "x"}, "metrics": [metric]}]
+    document = {"resourceMetrics": [{"resource": {"attributes": attributes(host={"stringValue": "h"})}, inner: old}]}
+    expected = [MetricPoint("m", "", "gauge", labels(host="h"), TIME, 1.0)]
+    assert rows("otlp_json", as_json(document), "metrics") == expected
+    # During a transition senders told the same twice.
+    document["resourceMetrics"][0]["scopeMetrics"] = [{"scope": {"name": "x"}, "metrics": [metric]}]  # type: ignore[index]
+    assert rows("otlp_json", as_json(document), "metrics") == expected
+
+
+@pytest.mark.parametrize("records", ["logs", "logRecords"])
+def test_log_records_of_before_2022(records: str) -> None:
+    record = {"timeUnixNano": str(TIME), "body": {"stringValue": "x"}}
+    document = {"resourceLogs": [{"instrumentationLibraryLogs": [{records: [record]}]}]}
+    assert [found.body for found in rows("otlp_json", as_json(document), "logs")] == ["x"]
+
+
 def test_snake_case_in_a_compressed_message() -> None:
     packed = gzip.compress(sample("otlp/snake_case_test_metrics_001.json"))
     assert [point.value for point in rows("otlp_json", packed, "metrics")] == [42.0]
@@ -338,6 +357,20 @@ def test_exponential_histograms_at_the_edges_of_a_double() -> None:
     assert "scale is 2147483648; -32 to 32 is allowed" in decoded.refused[0]
 
 
+def test_bounds_below_the_smallest_double_are_one() -> None:
+    # At scale 0 bucket i ends at 2^(i+1); the smallest double is 2^-1074, so of these four the first three end at 0.
+    positive = {"offset": -1078, "bucketCounts": [1, 2, 4, 8]}
+    assert exponential(count=15, positive=positive) == [("0", 7.0), ("5e-324", 15.0), ("+Inf", 15.0)]
+    # Below zero bucket i ends at -2^i: the first at 0 from below, the second at -2^-1074.
+    negative = {"offset": -1075, "bucketCounts": [1, 2]}
+    assert exponential(count=19, zeroCount=1, positive=positive, negative=negative) == [
+        ("-5e-324", 2.0),
+        ("0", 11.0),
+        ("5e-324", 19.0),
+        ("+Inf", 19.0),
+    ]
+
+
 def test_summaries() -> None:
     metric = {
         "name": "s",
@@ -449,6 +482,16 @@ def test_events_have_their_name_as_a_label_and_their_body_as_json() -> None:
         '{"type":0,"url":"https://www.guidgenerator.com/online-guid-generator.aspx",'
         '"referrer":"https://wwww.google.com","title":"Free Online GUID Generator"}'
     )
+
+
+def test_a_body_may_have_an_empty_key() -> None:
+    pairs = [{"key": "", "value": {"intValue": "1"}}, {"value": {"intValue": "2"}}, {"key": "a", "value": {}}]
+    (found,) = rows("otlp_logs", log(timeUnixNano=str(TIME), body={"kvlistValue": {"values": pairs[::2]}}))
+    assert found.body == '{"":1,"a":null}'
+    (found,) = rows("otlp_logs", log(timeUnixNano=str(TIME), body={"kvlistValue": {"values": pairs[1:]}}))
+    assert found.body == '{"":2,"a":null}'
+    reason = dead("otlp_logs", log(timeUnixNano=str(TIME), attributes=pairs))
+    assert "an attribute's key is ''; text is expected" in reason
 
 
 def test_log_records_of_several_scopes_and_resources() -> None:

@@ -91,6 +91,18 @@ def test_points_without_a_time_are_refused_one_by_one() -> None:
     ]
 
 
+def test_the_fields_of_a_transition_in_2022() -> None:
+    document = points({"timeUnixNano": "7", "asInt": "1"})
+    request = ExportMetricsServiceRequest()
+    request.ParseFromString(metrics(document))
+    (scope,) = request.resource_metrics[0].scope_metrics
+    inner = scope.SerializeToString()
+    resource = request.resource_metrics[0].resource.SerializeToString()
+    # instrumentation_library_metrics has the number 1000: the key 1000 << 3 | 2 is the varint c2 3e.
+    old = b"\x0a%c" % len(resource) + resource + b"\xc2\x3e%c" % len(inner) + inner
+    assert rows("otlp_proto", b"\x0a%c" % len(old) + old, "metrics") == rows("otlp_json", as_json(document), "metrics")
+
+
 def test_flows() -> None:
     document = sample("otlp/netflowreceiver_flow_log.json")
     encoded = Parse(document, ExportLogsServiceRequest()).SerializeToString()

@@ -85,9 +85,13 @@ _METRIC: Table = {
     11: ("summary", {1: ("dataPoints", [_SUMMARY_POINT])}),
 }
 _RESOURCE: Table = {1: ("attributes", ["raw"])}
-_METRICS: Table = {
-    1: ("resourceMetrics", [{1: ("resource", _RESOURCE), 2: ("scopeMetrics", [{2: ("metrics", [_METRIC])}])}])
+_SCOPE_METRICS: Table = {2: ("metrics", [_METRIC])}
+_RESOURCE_METRICS: Table = {
+    1: ("resource", _RESOURCE),
+    2: ("scopeMetrics", [_SCOPE_METRICS]),
+    1000: ("instrumentationLibraryMetrics", [_SCOPE_METRICS]),
 }
+_METRICS: Table = {1: ("resourceMetrics", [_RESOURCE_METRICS])}
 _LOG: Table = {
     1: ("timeUnixNano", "fixed64"),
     2: ("severityNumber", "uint"),
@@ -97,7 +101,13 @@ _LOG: Table = {
     11: ("observedTimeUnixNano", "fixed64"),
     12: ("eventName", "text"),
 }
-_LOGS: Table = {1: ("resourceLogs", [{1: ("resource", _RESOURCE), 2: ("scopeLogs", [{2: ("logRecords", [_LOG])}])}])}
+_SCOPE_LOGS: Table = {2: ("logRecords", [_LOG])}
+_RESOURCE_LOGS: Table = {
+    1: ("resource", _RESOURCE),
+    2: ("scopeLogs", [_SCOPE_LOGS]),
+    1000: ("instrumentationLibraryLogs", [_SCOPE_LOGS]),
+}
+_LOGS: Table = {1: ("resourceLogs", [_RESOURCE_LOGS])}
 
 
 def make(kind: str, options: dict[str, str]) -> Decoder:
