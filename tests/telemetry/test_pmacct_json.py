@@ -9,7 +9,7 @@ import pytest
 from afoot.errors import UsageError
 from afoot.telemetry import formats
 from afoot.telemetry.rows import FlowRecord
-from tests.telemetry.support import as_json, dead, labels, rows, sample_lines
+from tests.telemetry.support import as_json, dead, decode, labels, rows, sample_lines
 
 PMACCT: dict[str, Any] = {
     "event_type": "purge",
@@ -99,6 +99,88 @@ def test_pmacct_times(start: str, end: str, zone: str, expected: tuple[int, int]
 
 def test_pmacct_records_without_a_time_or_a_zone() -> None:
     timeless = {key: value for key, value in PMACCT.items() if not key.startswith("timestamp")}
-    assert "timestamp_start is nothing" in dead("pmacct_json", as_json(timeless))
+    assert "none of timestamp_start, timestamp_min, " in dead("pmacct_json", as_json(timeless))
+    assert "timestamp_start is 'soon'" in dead("pmacct_json", as_json({**PMACCT, "timestamp_start": "soon"}))
     with pytest.raises(UsageError, match="zone is 'CET'; \"Z\" or an offset like"):
         formats.decoder("pmacct_json", "flows", {"zone": "CET"})
+
+
+TIMELESS = {key: value for key, value in PMACCT.items() if not key.startswith("timestamp")}
+START_NS = 1_795_230_762_477_000_000  # 2026-11-21T03:12:42.477Z
+BIN = {"stamp_inserted": "2026-11-21 03:12:00", "stamp_updated": "2026-11-21 03:13:01"}
+
+
+@pytest.mark.parametrize(
+    "unset",
+    [
+        # compose_timestamp in src/util.c, of a tv_sec of 0: since 1.7.6, with timestamps_rfc3339, and since epoch.
+        "0000-00-00 00:00:00.000000",
+        "0000-00-00T00:00:00.000000+00:00",
+        "0000-00-00T00:00:00.000000Z",
+        "0.000000",
+        # Until 1.7.5 strftime of localtime: in UTC, in Berlin, in New York, and with an offset.
+        "1970-01-01 00:00:00.000000",
+        "1970-01-01 01:00:00.000000",
+        "1969-12-31 19:00:00.000000",
+        "1970-01-01T01:00:00.000000+01:00",
+    ],
+)
+@pytest.mark.parametrize("zone", ["Z", "+01:00", "-05:00"])
+def test_times_that_were_never_set(unset: str, zone: str) -> None:
+    start = "2026-11-21T03:12:42.477000Z"
+
+    def times(**sent: str) -> tuple[int, int]:
+        (found,) = rows("pmacct_json", as_json({**TIMELESS, **sent}), zone=zone)
+        return found.start_ns, found.end_ns
+
+    assert times(timestamp_start=start, timestamp_end=unset) == (START_NS, START_NS)
+    assert times(timestamp_start=unset, timestamp_end=start) == (START_NS, START_NS)
+    assert times(timestamp_start=unset, timestamp_end=unset, timestamp_arrival=start) == (START_NS, START_NS)
+    decoded = decode("pmacct_json", as_json({**TIMELESS, "timestamp_start": unset, "timestamp_end": unset}))
+    assert decoded.rows == []
+    assert decoded.refused[0].startswith("record 0: none of the record's times is set")
+
+
+@pytest.mark.parametrize(
+    ("times", "start_ns", "end_ns"),
+    [
+        # sfacctd knows no other; nfacctd's timestamp_export is the second of the packet's header.
+        ({"timestamp_arrival": "2026-11-21 03:12:42.477000"}, START_NS, START_NS),
+        ({"timestamp_export": "2026-11-21 03:12:42.000000"}, 1_795_230_762_000_000_000, 1_795_230_762_000_000_000),
+        (
+            {"timestamp_export": "2026-11-21 03:12:40.000000", "timestamp_arrival": "2026-11-21 03:12:42.477000"},
+            START_NS,
+            START_NS,
+        ),
+        # nfacctd_stitching, with kafka_history: what is aggregated has times of its own.
+        (
+            {"timestamp_min": "2026-11-21 03:12:42.477000", "timestamp_max": "2026-11-21 03:12:42.486000", **BIN},
+            START_NS,
+            1_795_230_762_486_000_000,
+        ),
+        # stamp_updated is time(NULL) of the purge, before or after the flow: no end of it.
+        ({"timestamp_start": "2026-11-21 03:12:42.477000", **BIN}, START_NS, START_NS),
+        (
+            {"timestamp_start": "2026-11-21 03:12:42.477000", **BIN, "stamp_updated": "2026-11-21 03:12:42"},
+            START_NS,
+            START_NS,
+        ),
+        ({"timestamp_arrival": "2026-11-21 03:12:42.477000", **BIN}, START_NS, START_NS),
+        (
+            {"timestamp_start": "0000-00-00 00:00:00.000000", "timestamp_end": "0000-00-00 00:00:00.000000", **BIN},
+            1_795_230_720_000_000_000,
+            1_795_230_781_000_000_000,
+        ),
+    ],
+)
+def test_which_times_are_a_flow_s(times: dict[str, str], start_ns: int, end_ns: int) -> None:
+    (found,) = rows("pmacct_json", as_json({**TIMELESS, **times}))
+    assert (found.start_ns, found.end_ns) == (start_ns, end_ns)
+
+
+def test_markers_of_a_purge_are_no_flows() -> None:
+    # kafka_markers: compose_purge_init_json and compose_purge_close_json in src/plugin_cmn_json.c.
+    writer = {"writer_id": "default_kafka/6589"}
+    assert rows("pmacct_json", as_json({"event_type": "purge_init", **writer})) == []
+    closing = {"event_type": "purge_close", **writer, "purged_entries": 2, "total_entries": 2, "duration": 0}
+    assert rows("pmacct_json", as_json(closing)) == []
