@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from afoot.errors import DecodeError
 from afoot.telemetry import limits
-from afoot.telemetry.rows import FlowRecord
+from afoot.telemetry.rows import Decoded, FlowRecord
 from tests.telemetry.support import dead, decode, labels, rows, sample, steady
 
 OF_GOFLOW1 = FlowRecord(
@@ -114,6 +114,15 @@ def test_goflow2_addresses_have_four_or_sixteen_bytes() -> None:
     assert decode("goflow2_proto", flow_message(f6=b"\x01\x02")).refused == [
         "flow 0: src_addr has 2 bytes; 4 or 16 are expected"
     ]
+
+
+def test_a_packet_that_is_not_of_ip_is_refused() -> None:
+    # An sFlow sample of ARP: proto3 sends no addresses, as they have no bytes.
+    numbers = {1: 1, 3: 100, 4: 77, 9: 64, 10: 1, 11: bytes([192, 0, 2, 1]), 30: 0x0806, 110: 1681583295157626001}
+    arp = b"".join(field(number, value) for number, value in numbers.items())
+    assert decode("goflow2_proto", arp) == Decoded(
+        [], ["flow 0: there is no src_addr: the packet is not of IP, its etype is 0x0806"]
+    )
 
 
 @pytest.mark.parametrize(

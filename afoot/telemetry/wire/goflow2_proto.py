@@ -16,6 +16,7 @@ from afoot.telemetry.labelsets import LabelCache
 from afoot.telemetry.payload import check_rows, received
 from afoot.telemetry.protobuf import Broken, Table, read, varint
 from afoot.telemetry.rows import Decoded, FlowRecord, Message
+from afoot.telemetry.values import Refused
 
 KINDS = ("flows",)
 OPTIONS: dict[str, str] = {}
@@ -38,6 +39,7 @@ _TABLE: Table = {
     20: ("proto", "uint"),
     21: ("src_port", "uint"),
     22: ("dst_port", "uint"),
+    30: ("etype", "uint"),
     38: ("v1_start_s", "uint"),  # and ip_flags since version 2, which has time_received_ns
     63: ("v1_start_ms", "uint"),
     64: ("v1_end_ms", "uint"),
@@ -107,6 +109,8 @@ def _spans(value: bytes) -> list[tuple[int, int]]:
 
 
 def _flow(record: dict[str, Any], cache: LabelCache) -> FlowRecord:
+    if "etype" in record and "src_addr" not in record:
+        raise Refused(f"there is no src_addr: the packet is not of IP, its etype is {record['etype']:#06x}")
     record = {"bytes": 0, "packets": 0, **record}  # a number that is not sent is 0 in proto3
     for field_name in _ADDRESSES:
         if field_name in record:
