@@ -97,6 +97,18 @@ def test_a_row_is_an_upsert_at_its_own_time(wrapped: bool) -> None:
         (1_795_229_913_497, 1_795_229_913_497),
         ("2026-11-21T02:58:33.497322Z", 1_795_229_913_497),
         ("2026-11-21 02:58:33.497322", 1_795_229_913_497),
+        # timestamp.granularity: micros_long, micros_string, nanos_long, nanos_string, and the two of ISO forms.
+        (1_795_229_913_497_322, 1_795_229_913_497),
+        ("1795229913497322", 1_795_229_913_497),
+        (1_795_229_913_497_322_001, 1_795_229_913_497),
+        ("1795229913497322001", 1_795_229_913_497),
+        ("2026-11-21T02:58:33.497322", 1_795_229_913_497),
+        ("2026-11-21T02:58:33.497322001", 1_795_229_913_497),
+        # Milliseconds are so up to 2262-04-11, and microseconds since 1970-04-17.
+        (9_223_372_036_854, 9_223_372_036_854),
+        (9_223_372_036_855, 9_223_372_036),
+        (9_223_372_036_854_000, 9_223_372_036_854),
+        (9_223_372_036_854_001, 9_223_372_036),
         (None, RECORD_MS),
     ],
 )
@@ -129,6 +141,12 @@ def test_a_row_of_a_poll_that_tells_its_size(row: int, of: int, reading: Any) ->
     assert decode({"schema": None, "payload": value}, "inventory") == [expected]
 
 
+@pytest.mark.parametrize("polled_at", [1_795_229_920_000_123, "1795229920000123456", "2026-11-21T02:58:40.000123"])
+def test_a_poll_s_time_in_another_granularity(polled_at: Any) -> None:
+    (found,) = decode({**POLLED, "polled_at": polled_at, "updated_at": "1795229913497322"}, "inventory")
+    assert (found.time_ms, found.row) == (1_795_229_920_000, ROW)
+
+
 def test_a_poll_that_found_nothing() -> None:
     nothing = dict.fromkeys(ENTITY)
     expected = InventoryChange("entity", "upsert", (), None, 1_795_229_920_000, True, "last", 0)
@@ -157,6 +175,8 @@ def test_a_polled_row_that_cannot_be_used_is_still_there() -> None:
         ({**ENTITY, "id": None}, "entity.id, of the primary key, is nothing"),
         ({**ENTITY, "updated_at": "soon"}, "updated_at is 'soon'"),
         ({**ENTITY, "updated_at": 0}, "updated_at is missing (0)"),
+        ({**ENTITY, "updated_at": 2**63}, "updated_at is 9223372036854775808 ns; 1 to 2^63-1 is allowed"),
+        ({**ENTITY, "updated_at": True}, "updated_at is True, not an integer"),
         ({"schema": None, "payload": None}, "found nothing; a row as an object is expected"),
         ([ENTITY], "found an array"),
         (5, "found 5"),

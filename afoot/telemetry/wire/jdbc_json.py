@@ -1,7 +1,7 @@
 """Rows of the inventory tables as a JDBC source connector polls them: a bare row, or {schema, payload}.
 
 Every record is an upsert. The table is the option's, else the last word of the topic's name, else of the schema's. The
-version time is updated_at (milliseconds or RFC 3339), else the record's own time.
+version time is updated_at (an epoch time or RFC 3339), else the record's own time.
 
 A poll does not see deletes, unless its query reads the whole table and says so in each row: polled_table, polled_at
 (one for all rows of a poll), polled_row and polled_rows. What such a poll does not show is not there.
@@ -17,13 +17,14 @@ from afoot.telemetry.formats import Decoder
 from afoot.telemetry.inventory import TABLES, heartbeat, read_row, upserted
 from afoot.telemetry.payload import document, shown
 from afoot.telemetry.rows import Decoded, InventoryChange, Message, Reading
-from afoot.telemetry.values import Malformed, Refused, count, epoch_ns, rfc3339_ns
+from afoot.telemetry.values import MAX_NS, Malformed, Refused, checked_ns, count, epoch_ns, integer, rfc3339_ns
 
 KINDS = ("inventory",)
 OPTIONS = {"table": f"the table that the topic carries, where its name does not end in it: {', '.join(TABLES)}"}
 _FORMAT = "jdbc_json"
 _LAST_WORD = re.compile(r"[A-Za-z0-9]+$")
 _MS = 1_000_000
+_LAST_MS = MAX_NS // _MS
 
 
 def make(kind: str, options: dict[str, str]) -> Decoder:
@@ -94,4 +95,18 @@ def _table(text: str) -> str | None:
 
 
 def _ms(sent: Any, what: str) -> int:
-    return (rfc3339_ns(sent, what, "Z") if type(sent) is str else epoch_ns(sent, 1_000, what)) // _MS
+    """A time in any timestamp.granularity of the connector, in milliseconds.
+
+    A number's unit is the coarsest in which it is no later than 2262, where 63 bits of nanoseconds end: microseconds or
+    nanoseconds that pass for a coarser unit would be of the first 107 days of 1970.
+    """
+    if type(sent) is str and not sent.isdecimal():
+        return rfc3339_ns(sent, what, "Z") // _MS
+    if type(sent) is float:
+        return epoch_ns(sent, 1_000, what) // _MS
+    found = integer(sent, what)
+    if 0 < found <= _LAST_MS:
+        return found
+    if 0 < found <= _LAST_MS * 1_000:
+        return found // 1_000
+    return checked_ns(found, what) // _MS
