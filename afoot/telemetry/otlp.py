@@ -381,7 +381,7 @@ class Reader:
         return collected.decoded()
 
     def _log(self, resource: _Resource, record: Json) -> LogRecord:
-        severity = record.get("severityText") or _severity(record.get("severityNumber"))
+        severity = record.get("severityText") or severity_name(record.get("severityNumber"))
         event = record.get("eventName") or ""
         content = _plain(record.get("body"))
         labels = self._point_labels(resource, record, "event.name" if event else "", name(event) if event else "")
@@ -592,7 +592,8 @@ def _bound_text(bound: float) -> str:
     return str(int(bound)) if bound.is_integer() and abs(bound) < 1e15 else repr(bound)
 
 
-def _severity(value: Any) -> str:
+def severity_name(value: Any) -> str:
+    """The name of a severity's number, or of its enumeration; "" where there is none."""
     if value is None:
         return ""
     if type(value) is str and value.startswith(_SEVERITY_ENUM):

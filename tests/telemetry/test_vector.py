@@ -1,4 +1,4 @@
-"""Vector's log events, by the fields of its kubernetes_logs source."""
+"""Vector's log events, by the fields of its kubernetes_logs and opentelemetry sources."""
 
 from __future__ import annotations
 
@@ -46,6 +46,75 @@ def test_vector_without_kubernetes_and_with_other_keys() -> None:
     assert rows("vector", as_json(event), timestamp_key="@timestamp", message_key="msg") == [
         LogRecord(1_554_141_513_000_000_000, "warning", "m", labels(host="h"))
     ]
+
+
+# As lib/opentelemetry-proto/src/logs.rs makes them; the resource's attributes stay flat, by names with dots.
+OF_OTLP: dict[str, Any] = {
+    "attributes": {"http.response.status_code": 429},
+    "dropped_attributes_count": 1,
+    "message": "429 Quota Exceeded",
+    "observed_timestamp": "2019-04-01T17:58:34Z",
+    "resources": {
+        "host.name": "node-1",
+        "k8s.container.name": "app",
+        "k8s.namespace.name": "ingest",
+        "k8s.pod.name": "receiver-1",
+        "k8s.pod.uid": "u-1",
+        "service.name": "receiver",
+        "telemetry.sdk.language": "java",
+    },
+    "scope": {"name": "logback"},
+    "severity_number": 17,
+    "severity_text": "Error",
+    "source_type": "opentelemetry",
+    "timestamp": "2019-04-01T17:58:33.598656444Z",
+    "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
+}
+OF_RECEIVER = labels(
+    namespace="ingest",
+    pod="receiver-1",
+    container="app",
+    k8s__pod__uid="u-1",
+    service__name="receiver",
+    host__name="node-1",
+)
+
+
+@pytest.mark.parametrize(
+    ("severity", "expected"),
+    [
+        ({"severity_text": "Error", "severity_number": 17}, "Error"),
+        ({"severity_number": 17}, "ERROR"),
+        ({"severity_number": 5}, "DEBUG"),  # syslog's 5 is another
+        ({}, ""),
+    ],
+)
+def test_what_came_by_otlp(severity: dict[str, Any], expected: str) -> None:
+    event = {key: value for key, value in OF_OTLP.items() if not key.startswith("severity")}
+    assert rows("vector", as_json({**event, **severity})) == [
+        LogRecord(TIME + 444, expected, "429 Quota Exceeded", OF_RECEIVER)
+    ]
+
+
+def test_an_event_without_a_message_is_kept_whole() -> None:
+    # As remap leaves it with `. = parse_nginx_log!(...)`.
+    parsed = {"client": "192.0.2.1", "status": 429, "timestamp": "2019-04-01T17:58:33.598656444Z"}
+    assert rows("vector", as_json(parsed)) == [
+        LogRecord(TIME + 444, "", '{"client":"192.0.2.1","status":429}', labels())
+    ]
+    (found,) = rows("vector", as_json({**parsed, "kubernetes": VECTOR["kubernetes"], "level": "error"}))
+    assert (found.severity, found.body) == ("error", '{"client":"192.0.2.1","status":429,"level":"error"}')
+    assert found.labels.mapping["pod"] == "receiver-1"
+    # An OTLP record without a body.
+    event = {"attributes": {"a": "b"}, "resources": {"k8s.pod.name": "p"}, "timestamp": "2019-04-01T17:58:33Z"}
+    assert rows("vector", as_json(event)) == [
+        LogRecord(1_554_141_513_000_000_000, "", '{"attributes":{"a":"b"}}', labels(pod="p"))
+    ]
+
+
+def test_a_metric_is_no_log() -> None:
+    metric = {"name": "requests", "timestamp": "2019-04-01T17:58:33Z", "kind": "incremental", "counter": {"value": 1.0}}
+    assert "kind is 'incremental': a metric; a log event is expected" in dead("vector", as_json(metric))
 
 
 @pytest.mark.parametrize(
