@@ -64,6 +64,19 @@ def test_fluent_bit_with_merged_and_escaped_texts() -> None:
             {"@timestamp": "2019-04-01T17:58:33.598656444Z", "MESSAGE": "m", "PRIORITY": "3", "_HOSTNAME": "h"},
             LogRecord(TIME + 444, "err", "m", labels(host__name="h")),
         ),
+        # The systemd input with Strip_Underscores On, with Lowercase On, and with both.
+        (
+            {"@timestamp": 1554141513.5, "MESSAGE": "m", "PRIORITY": "3", "HOSTNAME": "h", "SYSTEMD_UNIT": "u"},
+            LogRecord(1_554_141_513_500_000_000, "err", "m", labels(host__name="h")),
+        ),
+        (
+            {"@timestamp": 1554141513.5, "message": "m", "priority": "3", "_hostname": "h", "_systemd_unit": "u"},
+            LogRecord(1_554_141_513_500_000_000, "err", "m", labels(host__name="h")),
+        ),
+        (
+            {"@timestamp": 1554141513.5, "message": "m", "priority": "6", "hostname": "h", "systemd_unit": "u"},
+            LogRecord(1_554_141_513_500_000_000, "info", "m", labels(host__name="h")),
+        ),
         (
             {"@timestamp": "2019-04-01T17:58:33.598656", "message": "m", "severity": "ERROR"},
             LogRecord(TIME, "ERROR", "m", labels()),

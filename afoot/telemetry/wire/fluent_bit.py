@@ -19,7 +19,9 @@ from afoot.telemetry.values import body, epoch_ns, label, rfc3339_ns
 KINDS = ("logs",)
 OPTIONS = {"timestamp_key": 'the key that the output adds, as its Timestamp_Key: "@timestamp" unless told otherwise'}
 _FORMAT = "fluent_bit"
-_HOSTS = (("kubernetes", "host"), ("hostname",), ("host",), ("_HOSTNAME",))
+# The journal's _HOSTNAME and PRIORITY lose their underscore and their case by Strip_Underscores and Lowercase.
+_HOSTS = (("kubernetes", "host"), ("hostname",), ("host",), ("_HOSTNAME",), ("HOSTNAME",), ("_hostname",))
+_SEVERITIES = (("severity",), ("level",), ("PRIORITY",), ("priority",))
 _LABELS = {
     "namespace": ("kubernetes", "namespace_name"),
     "pod": ("kubernetes", "pod_name"),
@@ -46,7 +48,7 @@ def _record(record: dict[str, Any], time_key: str, cache: LabelCache) -> LogReco
     content = logs.first(record, ("log",), ("message",), ("MESSAGE",))
     if content is None:
         content = {key: value for key, value in record.items() if key not in (time_key, "kubernetes")}
-    severity = logs.syslog_severity(logs.first(record, ("severity",), ("level",), ("PRIORITY",)))
+    severity = logs.syslog_severity(logs.first(record, *_SEVERITIES))
     host = logs.first(record, *_HOSTS)
     if host is not None:
         record = {**record, "host.name": host}
