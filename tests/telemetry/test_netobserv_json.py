@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from afoot.telemetry.rows import Decoded, FlowRecord
 from tests.telemetry.support import as_json, dead, decode, labels, rows, sample
 
@@ -125,6 +127,60 @@ def test_netobserv_conversations_and_duplicates_count_nothing_twice() -> None:
     assert len(decoded.rows) == 1
     assert decoded.refused == ["flow 1: Duplicate is true: the flow is sent from another interface as well"]
     assert "Duplicate is 'yes'" in dead("netobserv_json", as_json({**NETOBSERV, "Duplicate": "yes"}))
+
+
+# RecordToMap in the agent's pkg/decode/decode_protobuf.go.
+OF_THE_AGENT: dict[str, Any] = {
+    "SrcMac": "02:42:ac:11:00:02",
+    "DstMac": "02:42:ac:11:00:03",
+    "Etype": 2048,
+    "TimeFlowStartMs": 1_795_230_762_477,
+    "TimeFlowEndMs": 1_795_230_762_999,
+    "TimeReceived": 1_795_230_763,
+    "AgentIP": "10.0.0.9",
+    "IfDirections": [0],
+    "Interfaces": ["eth0"],
+    "SrcAddr": "10.1.0.1",
+    "DstAddr": "10.1.0.2",
+    "Proto": 6,
+    "Dscp": 0,
+    "SrcPort": 5000,
+    "DstPort": 9092,
+    "Flags": 2,
+}
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        {"PktDropBytes": 100, "PktDropPackets": 1, "PktDropLatestDropCause": "SKB_DROP_REASON_NETFILTER_DROP"},
+        {"DnsId": 7, "DnsFlags": 33152, "DnsFlagsResponseCode": "NoError", "DnsLatencyMs": 3},
+    ],
+)
+def test_a_flow_that_only_a_feature_of_the_agent_has_seen(seen: dict[str, Any]) -> None:
+    (found,) = rows("netobserv_json", as_json({**OF_THE_AGENT, **seen}))
+    assert (found.source_address, found.bytes, found.packets) == ("10.1.0.1", 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("sent", "missing"),
+    [
+        ({**OF_THE_AGENT, "Bytes": 100}, "Packets is nothing, not an integer"),
+        ({**OF_THE_AGENT, "Packets": 1}, "Bytes is nothing, not an integer"),
+        ({**OF_THE_AGENT, "Bytes": None, "Packets": None}, "Bytes is nothing, not an integer"),
+        ({key: value for key, value in OF_THE_AGENT.items() if key != "AgentIP"}, "Bytes is nothing, not an integer"),
+    ],
+)
+def test_what_else_is_missing_is_not_zero(sent: dict[str, Any], missing: str) -> None:
+    assert missing in dead("netobserv_json", as_json(sent))
+
+
+def test_a_frame_that_is_not_of_ip_is_refused() -> None:
+    ip = ("SrcAddr", "DstAddr", "Proto", "Dscp", "SrcPort", "DstPort", "Flags")
+    arp = {key: value for key, value in OF_THE_AGENT.items() if key not in ip}
+    assert decode("netobserv_json", as_json({**arp, "Etype": 2054, "Bytes": 42, "Packets": 1})) == Decoded(
+        [], ["flow 0: there is no SrcAddr: the frame is not of IP, its Etype is 2054"]
+    )
 
 
 def test_netobserv_samplers() -> None:

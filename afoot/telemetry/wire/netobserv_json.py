@@ -1,8 +1,9 @@
 """NetObserv's flow logs in JSON (its agent and flowlogs-pipeline to Kafka): PascalCase fields, times in milliseconds.
 
 A flow seen on several interfaces is sent for each: those marked Duplicate are refused, so that no byte counts twice,
-and so are conversation records (_RecordType other than flowLog), which repeat the bytes of their flow logs. Flows that
-goflow2's older JSON brought have times in seconds, and where these are 0 the time of receipt.
+and so are conversation records (_RecordType other than flowLog), which repeat the bytes of their flow logs. The agent
+leaves out Bytes and Packets where they are 0. Flows that goflow2's older JSON brought have times in seconds, and where
+these are 0 the time of receipt.
 """
 
 from __future__ import annotations
@@ -72,6 +73,10 @@ def _flow(record: dict[str, Any], cache: LabelCache) -> FlowRecord:
         raise Malformed(f"Duplicate is {shown(duplicate)}; true or false is expected")
     if duplicate:
         raise Refused("Duplicate is true: the flow is sent from another interface as well")
+    if "Etype" in record and "SrcAddr" not in record:
+        raise Refused(f"there is no SrcAddr: the frame is not of IP, its Etype is {shown(record['Etype'])}")
+    if "AgentIP" in record and "Bytes" not in record and "Packets" not in record:
+        record = {**record, "Bytes": 0, "Packets": 0}  # as the agent sends what only its drop or DNS probes have seen
     received = _time(record, "TimeReceived", _S)
     end = _time(record, "TimeFlowEndMs", _MS) or _time(record, "TimeFlowEnd", _S) or received
     start = _time(record, "TimeFlowStartMs", _MS) or _time(record, "TimeFlowStart", _S) or end
