@@ -130,6 +130,23 @@ def test_an_event_of_an_older_client_through_the_newer_interface() -> None:
     assert found.labels == labels(**OF_TM_0, k8s__event__reason="BackOff", host__name="node-1")
 
 
+def test_an_event_without_a_text() -> None:
+    # message and note are optional in the API: they are left out where they are empty.
+    for event in ({**OF_EVENTS_V1, "note": ""}, {key: sent for key, sent in OF_EVENTS_V1.items() if key != "note"}):
+        (found,) = rows("kubernetes_events", as_json(event))
+        assert (found.body, found.labels) == ("", labels(**OF_TM_0, k8s__event__reason="FailedScheduling"))
+    core = {"involvedObject": {"kind": "Pod", "name": "p"}, "reason": "r", "lastTimestamp": "2019-04-01T17:58:33Z"}
+    (found,) = rows("kubernetes_events", as_json({"type": "ADDED", "object": core}))
+    assert (found.body, found.labels.mapping["pod"]) == ("", "p")
+
+
+def test_a_bookmark_of_a_watch_says_nothing() -> None:
+    # As a watch with allowWatchBookmarks=true sends it: an object of the kind with nothing but its version.
+    event = {"kind": "Event", "apiVersion": "v1", "metadata": {"resourceVersion": "12746", "creationTimestamp": None}}
+    event |= {"involvedObject": {}, "source": {}, "firstTimestamp": None, "lastTimestamp": None, "eventTime": None}
+    assert rows("kubernetes_events", as_json({"type": "BOOKMARK", "object": event})) == []
+
+
 def test_what_is_no_event() -> None:
     assert "involvedObject is missing; an Event of core/v1 or events.k8s.io/v1 is expected" in dead(
         "kubernetes_events", b'{"kind": "Pod"}'

@@ -2,7 +2,8 @@
 
 They are of core/v1 or of events.k8s.io/v1, which names some fields otherwise. The time is lastTimestamp
 (deprecatedLastTimestamp), else series.lastObservedTime, else eventTime, else metadata.creationTimestamp. An event that
-was DELETED has only expired, so it gives no row; each other change of an event is a record.
+was DELETED has only expired, so it gives no row; each other change of an event is a record. A watch's BOOKMARK says
+only how far it has come. The text may be left out, and is then empty.
 
 Kind inventory reads other objects as well: pods, claims, volumes, nodes, and what pods are made by.
 """
@@ -44,12 +45,12 @@ def make(kind: str, options: dict[str, str]) -> Decoder:
         event = sent
         if isinstance(sent.get("object"), dict):
             event = sent["object"]
-            if sent.get("type") == "DELETED":
+            if sent.get("type") in ("DELETED", "BOOKMARK"):
                 return None
         about = next((name for name in _OBJECTS if isinstance(event.get(name), dict)), None)
         if about is None:
             raise Malformed(f"{_OBJECTS[0]} is missing; an Event of core/v1 or events.k8s.io/v1 is expected")
-        text = event["note" if about == "regarding" else "message"]
+        text = event.get("note" if about == "regarding" else "message")
         return LogRecord(
             rfc3339_ns(logs.first(event, *_TIMES), "lastTimestamp"),
             short(event.get("type"), "type"),
