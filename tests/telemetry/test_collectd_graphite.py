@@ -68,6 +68,22 @@ def test_both_forms_name_a_metric_alike() -> None:
     assert (point.name, point.labels) == ("collectd_cpu", labels(host="h", plugin_instance="0", type_instance="user"))
 
 
+@pytest.mark.parametrize("postfix", [".collectd", "_x", ".a.b", "-1"])
+def test_graphite_with_a_postfix(postfix: str) -> None:
+    # gr_format_name in utils/format_graphite: prefix, host and postfix, and then a dot.
+    line = f"site1.node-1{postfix}.disk-sda.disk_ops.write 7 1444745144".encode()
+    (found,) = rows("collectd_graphite", line, prefix="site1.", postfix=postfix)
+    assert (found.name, found.labels) == ("collectd_disk_disk_ops_write", SDA)
+    other = decode("collectd_graphite", b"site1.node-1.disk-sda.disk_ops.write 7 1444745144", postfix=".other")
+    assert "does not have the postfix '.other' after the host" in other.refused[0]
+
+
+def test_tags_are_not_taken_for_parts_of_a_path() -> None:
+    # GraphiteUseTags: gr_format_name_tagged.
+    line = b"disk.disk_ops.read;host=node-1;plugin=disk;plugin_instance=sda;type=disk_ops;ds_name=read 7 1444745144"
+    assert "has tags; GraphiteUseTags must be false" in dead("collectd_graphite", line)
+
+
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
