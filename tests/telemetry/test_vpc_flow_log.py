@@ -121,6 +121,16 @@ def test_vpc_intervals_without_a_flow() -> None:
     assert rows("vpc_flow_log", quiet.encode()) == []
 
 
+def test_vpc_intervals_without_a_flow_in_a_format_without_log_status() -> None:
+    names = NAMES.removesuffix(" log-status")
+    line = "2 123456789010 eni-1 - - - - - - - 1431280876 1431280934 -"
+    reason = "line 1: no traffic, or AWS lost records: log-status, which tells, is not among the fields"
+    assert decode("vpc_flow_log", line.encode(), fields=names) == Decoded([], [reason])
+    assert "srcaddr is nothing" in dead(
+        "vpc_flow_log", line.replace("- - - 1431", "- 3 84 1431").encode(), fields=names
+    )
+
+
 @pytest.mark.parametrize(
     ("line", "reason"),
     [

@@ -2,7 +2,8 @@
 
 Without such a line the fields are those of the option, or of the default format (version 2). A message may be lines as
 S3 has them, {"message": line} as Firehose delivers them, or CloudWatch Logs' subscription envelope, gzipped or not. An
-interval without traffic (NODATA) is no flow and no error; one in which AWS lost records (SKIPDATA) is refused.
+interval without traffic (NODATA) is no flow and no error; one in which AWS lost records (SKIPDATA) is refused, and so
+is a line without a flow in a format without log-status, which may be either.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ _DEFAULT = (
     "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status"
 )
 _NEEDED = ("srcaddr", "dstaddr", "packets", "bytes", "start", "end")
+_OF_A_FLOW = ("srcaddr", "dstaddr", "srcport", "dstport", "protocol", "packets", "bytes")
 _NAMES = Names("srcaddr", "srcport", "dstaddr", "dstport", "protocol", "bytes", "packets", "", "", "", "interface-id")
 _USED = frozenset((*_NAMES[:-1], "start", "end", "version", "log-status", "tcp-flags"))
 _ABSENT = "-"
@@ -88,6 +90,8 @@ def _flow(words: list[str], fields: list[str], cache: LabelCache) -> FlowRecord 
         return None
     if status != "OK":
         raise Refused(f"log-status is {shown(status)}: AWS lost records of this interval")
+    if "log-status" not in fields and not any(field in record for field in _OF_A_FLOW):
+        raise Refused("no traffic, or AWS lost records: log-status, which tells, is not among the fields")
     return flow(
         record,
         _NAMES,
