@@ -39,6 +39,21 @@ def test_filebeat_in_kubernetes() -> None:
     )
 
 
+def test_filebeat_before_6_3() -> None:
+    # No host.name yet; beat.name is a name that the configuration may give.
+    event = {
+        "@timestamp": "2019-04-01T17:58:33.598Z",
+        "beat": {"hostname": "node-1", "name": "shipper", "version": "6.2.4"},
+        "message": "m",
+        "source": "/var/log/x.log",
+        "prospector": {"type": "log"},
+    }
+    (found,) = rows("filebeat", as_json(event))
+    assert found.labels == labels(host__name="node-1")
+    (found,) = rows("filebeat", as_json({**event, "kubernetes": {"node": {"name": "node-2"}}}))
+    assert found.labels == labels(host__name="node-2")
+
+
 def test_filebeat_with_dotted_keys() -> None:
     event = {"@timestamp": "2019-04-01T17:58:33Z", "message": "m", "log.level": "warn", "service.name": "s"}
     (found,) = rows("filebeat", as_json(event))

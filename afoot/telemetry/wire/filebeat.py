@@ -21,9 +21,10 @@ _LABELS = {
     "container": ("kubernetes", "container", "name"),
     "k8s.pod.uid": ("kubernetes", "pod", "uid"),
     "service.name": ("service", "name"),
-    "host.name": ("host", "name"),
 }
-_NODE = ("kubernetes", "node", "name")
+# The node before host.name, which in Kubernetes is that of Filebeat's pod; before 6.3 only beat says the machine.
+_HOSTS = (("kubernetes", "node", "name"), ("host", "name"), ("beat", "hostname"))
+_PATHS = [{**_LABELS, "host.name": path} for path in _HOSTS]
 
 
 def make(kind: str, options: dict[str, str]) -> Decoder:
@@ -31,9 +32,7 @@ def make(kind: str, options: dict[str, str]) -> Decoder:
     cache = LabelCache()
 
     def read(event: dict[str, Any]) -> LogRecord:
-        paths = _LABELS
-        if logs.at(event, _NODE) is not None:  # host.name is then the container's, if Filebeat runs in one
-            paths = {**_LABELS, "host.name": _NODE}
+        paths = next((paths for paths in _PATHS if logs.at(event, paths["host.name"]) is not None), _LABELS)
         return LogRecord(
             rfc3339_ns(event["@timestamp"], "@timestamp"),
             logs.syslog_severity(logs.first(event, ("log", "level"), ("log", "syslog", "severity", "code"))),
