@@ -165,6 +165,21 @@ def test_a_broken_line_costs_no_other() -> None:
     assert decoded.refused[1] == "line 3: found an array; an object is expected"
 
 
+@pytest.mark.parametrize("between", [b"", b" ", b"\n"])
+def test_objects_that_are_not_a_line_each(between: bytes) -> None:
+    # AWS writes a line each; what carries them may join the lines, or indent the objects.
+    indented = json.dumps(RECORD, indent=2).encode()
+    expected = rows(FORMAT, as_json(RECORD)) * 2
+    assert rows(FORMAT, as_json(RECORD) + between + as_json(RECORD)) == expected
+    assert rows(FORMAT, indented + between + indented) == expected
+    assert rows(FORMAT, as_json(RECORD) + between + indented + b"\n") == expected
+    decoded = decode(FORMAT, indented + between + as_json({**RECORD, "timestamp": 0}))
+    assert (len(decoded.rows), decoded.refused) == (1, ["metric 1: timestamp is missing (0)"])
+    cut = decode(FORMAT, as_json(RECORD) + b"\n" + as_json(RECORD) + between + indented[:-5])
+    assert len(cut.rows) == (2 if between == b"\n" else 1)
+    assert cut.refused
+
+
 def test_other_lines_are_dead() -> None:
     assert "line 1: value is nothing" in dead(FORMAT, b'{"@timestamp": 1.5, "log": "x"}')
     assert "line 1" in dead(FORMAT, b"diskio,name=sda1 reads=1i 1")

@@ -3,6 +3,8 @@
 `value` is the mean (sum / count) and `stats` hold count, sum, min, max; `time_ns` is the period's start. No line says
 how long that is, one minute or five. Labels are the dimensions plus cloud.account.id, cloud.region and
 cloudwatch.namespace. A metric that AWS repeats for several sets of dimensions gives a row for each, as sent.
+
+A message whose objects are not a line each, as a carrier may leave them that joins or indents them, is read as well.
 """
 
 from __future__ import annotations
@@ -10,10 +12,10 @@ from __future__ import annotations
 from typing import Any
 
 from afoot.errors import DecodeError
-from afoot.telemetry.collected import UNREADABLE, Collected
+from afoot.telemetry.collected import UNREADABLE, Collected, each
 from afoot.telemetry.formats import Decoder
 from afoot.telemetry.labelsets import LabelCache
-from afoot.telemetry.payload import lines, parse, shown
+from afoot.telemetry.payload import documents, lines, parse, shown
 from afoot.telemetry.rows import Decoded, Labels, Message, MetricPoint, Stats
 from afoot.telemetry.values import Malformed, Refused, epoch_ns, name, number
 
@@ -44,16 +46,27 @@ def make(kind: str, options: dict[str, str]) -> Decoder:
 
     def decode(message: Message) -> Decoded:
         collected = Collected(_FORMAT)
+        broken = False
         for index, line in enumerate(lines(message, _FORMAT), start=1):
             try:
                 collected.rows.append(_point(parse(line, "JSON"), cache))
             except DecodeError as error:  # of one line; the others may be read
+                broken = True
                 collected.refuse(f"line {index}", Malformed(str(error)))
             except UNREADABLE as error:
                 collected.refuse(f"line {index}", error)
-        return collected.decoded()
+        return (_not_a_line_each(message, cache) if broken else None) or collected.decoded()
 
     return decode
+
+
+def _not_a_line_each(message: Message, cache: LabelCache) -> Decoded | None:
+    """What objects hold that follow one another without regard to lines; None if that is not what the message is."""
+    try:
+        found = documents(message, _FORMAT)
+    except DecodeError:
+        return None
+    return each(found, _FORMAT, "metric", lambda record: _point(record, cache))
 
 
 def _point(record: Any, cache: LabelCache) -> MetricPoint:
