@@ -64,7 +64,7 @@ def _unit_ns(units: str) -> int:
 
 
 def _time(sent: Any, unit_ns: int) -> int:
-    if type(sent) is str:  # by json_timestamp_format, and always UTC
+    if type(sent) is str and not (unit_ns == _SECOND and sent.isdecimal()):  # by json_timestamp_format, always UTC
         return rfc3339_ns(sent, "timestamp", "UTC")
     if unit_ns > _SECOND:
         return epoch_ns(integer(sent, "timestamp") * (unit_ns // _SECOND), 1, "timestamp")
