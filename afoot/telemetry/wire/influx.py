@@ -24,16 +24,17 @@ OPTIONS = {"precision": "unit of the times: ns (unless told otherwise), us, ms o
 _FORMAT = "influx"
 _PER_SECOND = {"ns": 1_000_000_000, "us": 1_000_000, "ms": 1_000, "s": 1}
 # A line is measurement and tags, fields, and a time. Only a field's value may be a text in quotes: elsewhere, as in the
-# description of a port that SNMP gives as a tag, a quote is a character like others.
-_SERIES = r"(?:[^ \\]++|\\.)++"
-_TEXT = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
-_FIELDS = rf'(?:[^ =\\]++|\\.|=(?!")|={_TEXT})'
-_LINE = re.compile(rf"({_SERIES}) ++({_FIELDS}++)(?: ++(-?\d+))? *", re.DOTALL)
-_FIELD = re.compile(rf'((?:[^,=\\]|\\.)++)=({_TEXT}|[^,"]+)(?:,|$)', re.DOTALL)
+# description of a port that SNMP gives as a tag, a quote is a character like others. What may come next is told by one
+# character each time, so that nothing is tried twice; possessive groups would say so, but early 3.11 gets them wrong.
+_SERIES = r"(?=[^ ])[^ \\]*(?:\\.[^ \\]*)*"
+_IN_TEXT = r'[^"\\]*(?:\\.[^"\\]*)*'
+_FIELDS = rf'[^ =\\]*(?:(?:\\.|=(?!")|="{_IN_TEXT}")[^ =\\]*)*'
+_LINE = re.compile(rf"({_SERIES}) +((?=[^ ]){_FIELDS})(?: +(-?\d+))? *", re.DOTALL)
+_FIELD = re.compile(rf'((?=[^,=])[^,=\\]*(?:\\.[^,=\\]*)*)=("{_IN_TEXT}"|[^,"]+)(?:,|$)', re.DOTALL)
 # What ends within a text: a line, and one that begins within a text.
-_OPEN = rf'{_FIELDS}*+="[^"\\]*+(?:\\.[^"\\]*+)*+\\?'
-_OPENS = re.compile(rf" *+(?!#){_SERIES} ++{_OPEN}", re.DOTALL)
-_STAYS_OPEN = re.compile(rf'[^"\\]*+(?:\\.[^"\\]*+)*+(?:\\?|"{_OPEN})', re.DOTALL)
+_OPEN = rf'{_FIELDS}="{_IN_TEXT}\\?'
+_OPENS = re.compile(rf" *(?!#){_SERIES} +{_OPEN}", re.DOTALL)
+_STAYS_OPEN = re.compile(rf'{_IN_TEXT}(?:\\?|"{_OPEN})', re.DOTALL)
 _COMMA = re.compile(r"((?:[^,\\]|\\.|\\$)*)(?:,|$)", re.DOTALL)
 _EQUALS = re.compile(r"((?:[^=\\]|\\.)+)=((?:[^\\]|\\.|\\$)*)", re.DOTALL)
 _ESCAPED = re.compile(r"\\([,= ])")
