@@ -92,13 +92,12 @@ def serve(listener: socket.socket, parent: int) -> Asked:
     while ended not in select.select([listener, ended], [], [])[0]:
         script, _ = listener.accept()
         output: list[int] = []
+        asked = None
         with script:
-            try:
+            with suppress(OSError, struct.error):  # of one that was killed before it had asked
                 head, output, _, _ = socket.recv_fds(script, _SIZE.size, 2)
                 asked = Asked(script, output, *json.loads(_received(script, *_SIZE.unpack(head))))
-            except (OSError, struct.error):  # killed before it had asked
-                continue
-            if not os.fork():
+            if asked is not None and not os.fork():
                 listener.close()
                 os.close(ended)
                 return asked._replace(script=script.dup())

@@ -48,14 +48,13 @@ def script_of(owner: subprocess.Popen[str]) -> str:
     return owner.stdout.readline().strip()
 
 
-def test_a_worker_has_its_scripts_output_arguments_environment_and_folder(
-    owner: subprocess.Popen[str], tmp_path: Path
-) -> None:
+def test_a_worker_has_its_scripts_output_arguments_and_environment(owner: subprocess.Popen[str]) -> None:
     script = script_of(owner)
-    environment = {**os.environ, "PYTHON_LOOPBACK_SERVER_ADDRESS": "127.0.0.1:1", "PYTHONPATH": str(tmp_path)}
+    environment = {**os.environ, "PYTHON_LOOPBACK_SERVER_ADDRESS": "127.0.0.1:1"}
     arguments = [script, "-m", forks.BOOT, "--id=9-1", "--provision_endpoint=127.0.0.1:2"]
     for _ in range(2):
-        found = subprocess.run(arguments, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+        found = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=False)
+        assert found.returncode == 0, "Python itself would end with 1: nobody forked it"
         assert "Initializing Python harness: " in found.stdout
         assert "--id=9-1 --provision_endpoint=127.0.0.1:2" in found.stdout
         assert "in loopback mode" in found.stdout, "its environment is not that of the script"
@@ -77,13 +76,35 @@ def test_workers_start_by_themselves_where_nobody_forks(owner: subprocess.Popen[
     assert (begun.returncode, begun.stdout) == (1, "CRITICAL:root:No id provided.\n")
 
 
-def test_a_worker_ends_with_its_script_and_what_is_forked_with_its_owner(owner: subprocess.Popen[str]) -> None:
+def test_a_script_that_is_killed_before_it_has_asked_costs_nothing(
+    owner: subprocess.Popen[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = script_of(owner)
+    said = tmp_path / "said"
+    monkeypatch.chdir(folder_of(tmp_path))  # whose name is too long for a socket
+    with said.open("w") as output:
+        for sent in (b"", b"12", b"\xff\xff\0\0[cut"):
+            with socket.socket(socket.AF_UNIX) as cut_off:
+                cut_off.connect("workers")
+                if sent:
+                    socket.send_fds(cut_off, [sent], [output.fileno()] * 2)
+    begun = subprocess.run([script, "-m", forks.BOOT], capture_output=True, text=True, check=False)
+    assert (begun.returncode, begun.stdout) == (0, "CRITICAL:root:No id provided.\n")
+    (forked,) = [pid for pid in descendants(owner.pid) if b"jobs.findings.forks" in cmdline(pid)]
+    held = [file.readlink() for file in Path(f"/proc/{forked}/fd").iterdir()]
+    assert said not in held
+
+
+def test_a_worker_ends_with_its_script_and_what_is_forked_with_its_owner(
+    owner: subprocess.Popen[str], tmp_path: Path
+) -> None:
     script = script_of(owner)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         endpoint = f"127.0.0.1:{silent.getsockname()[1]}"
         command = [script, "-m", forks.BOOT, "--id=1", f"--provision_endpoint={endpoint}"]
-        first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        first = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         (worker,) = wait_for("a worker", lambda: python_workers(owner.pid))
+        wait_for("its folder", lambda: Path(f"/proc/{worker}/cwd").readlink() == tmp_path)
         second = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         (other,) = wait_for("another", lambda: set(python_workers(owner.pid)) - {worker})
         first.kill()
